@@ -36,3 +36,16 @@ class WorkRefused(GuardError):
         super().__init__(f"{source}: {reason}")
         self.source = source
         self.reason = reason
+
+
+class WireError(GuardError):
+    """An answer of the inference server isn't what its dialect says, so its text can't be checked."""
+
+
+class RequestRefused(GuardError):
+    """A request that the guard doesn't let through; `code` is the machine-readable reason, `parameter` the field."""
+
+    def __init__(self, message: str, code: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.parameter = parameter

@@ -26,7 +26,8 @@ AVAILABLE: Final = (Action.BLOCK, Action.REDACT)
 @dataclass(frozen=True, slots=True)
 class Policy:
     """`threshold`: letters of a run that is acted on. `hold_after`: letters of a run that may leave before the rest is
-    held. `marker`: stands in for a redacted run. `max_held`: code points held for one channel; past them the action applies.
+    held. `marker`: stands in for a redacted run. `max_held`: code points held for one channel; past them the action
+    applies.
 
     Raises PolicyError for an action that isn't available yet and for numbers that contradict each other.
     """

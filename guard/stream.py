@@ -27,7 +27,7 @@ class Release(NamedTuple):
 
 
 class Withhold(NamedTuple):
-    """The next `code_points` of the model's text don't leave; in their place `marker`, empty but for a match's first."""
+    """The next `code_points` of the model's text don't leave; `marker` stands in, empty but for a match's first."""
 
     code_points: int
     marker: str

@@ -1,4 +1,4 @@
-"""The slow, exact judge of what leaked. Shares no code with the guard: its own fold, a suffix automaton for the runs."""
+"""The slow, exact judge of what leaked. Shares no code with the guard: own fold, suffix automaton for runs."""
 
 from __future__ import annotations
 

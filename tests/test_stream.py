@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from conftest import WORKS, random_prose
@@ -88,7 +89,7 @@ def texts(draw: st.DrawFn) -> str:
 
 def cuts(text: str, where: list[int]) -> list[list[str]]:
     at = [0, *sorted({w % (len(text) + 1) for w in where}), len(text)]
-    return [[text], list(text), [text[a:b] for a, b in zip(at, at[1:], strict=False)]]
+    return [[text], list(text), [text[a:b] for a, b in pairwise(at)]]
 
 
 where = st.lists(st.integers(0, 5000), max_size=20)
@@ -125,7 +126,7 @@ def test_the_laws(index: Index, oracle: Oracle, text: str, where: list[int], pol
             assert match.start < match.end
             inside[match.start : match.end] = [True] * (match.end - match.start)
         assert all(left or within for left, within in zip(whole.released, inside, strict=True))
-        assert all(a.end <= b.end for a, b in zip(whole.matches, whole.matches[1:], strict=False))
+        assert all(a.end <= b.end for a, b in pairwise(whole.matches))
         assert whole.output.count(policy.marker) == len(whole.matches)
     for outcome in outcomes:  # 5, bounded hold, and none without a run
         assert outcome.most_held_letters <= policy.threshold
@@ -170,7 +171,14 @@ def test_a_run_of_digits_that_goes_on_in_words_counts(index: Index, works: tuple
     for deltas in cuts(text, [5, 77, 400, 409]):
         outcome = run(index, Policy(action=Action.REDACT), deltas)
         words = text.rindex("1902") + 4
-        assert len(oracle_fold("".join(c for c, left in zip(text[words:], outcome.released[words:], strict=True) if left))[0]) <= 40
+        assert (
+            len(
+                oracle_fold("".join(c for c, left in zip(text[words:], outcome.released[words:], strict=True) if left))[
+                    0
+                ]
+            )
+            <= 40
+        )
         assert outcome.released[: words - 200] == [True] * (words - 200)
 
 

@@ -43,7 +43,9 @@ class BloomDesign:
         """The fewest bits per key (in tenths) that reach the rate. Raises ConfigError for a rate out of 1e-9 … 0.5."""
         if not 1e-9 <= false_positive_rate <= 0.5:
             raise ConfigError(f"false-positive rate {false_positive_rate}: choose one from 1e-9 to 0.5 (default 1e-4)")
-        for tenths in range(10, 1000):
+        # No filter does with fewer bits than one that isn't blocked: log2(1/rate) / ln 2.
+        fewest = int(-10 * math.log2(false_positive_rate) / math.log(2))
+        for tenths in range(max(10, fewest), 1000):
             bits = tenths / 10
             best = max(1, round(bits * math.log(2)))
             rate, probes = min((blocked_rate(bits, k), k) for k in range(max(1, best - 4), best + 1))
@@ -66,7 +68,9 @@ class BloomFilter:
 
     def __init__(self, design: BloomDesign, words: NDArray[np.uint64]) -> None:
         if len(words) != design.blocks * kernels.BLOCK_WORDS:
-            raise ConfigError(f"a filter of {design.blocks} blocks needs {design.blocks * 64} bytes, not {words.nbytes}")
+            raise ConfigError(
+                f"a filter of {design.blocks} blocks needs {design.blocks * 64} bytes, not {words.nbytes}"
+            )
         self.design = design
         self.words = words
 

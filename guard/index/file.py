@@ -1,13 +1,13 @@
 """The index on disk: a directory with a manifest that names segments, each an immutable file.
 
 A segment: magic (8 bytes), format version and header length (little-endian uint32 each), the header (JSON, UTF-8), its
-SHA-256, then the sections at offsets that are multiples of a page. The header holds the recipe, the filter's design and,
-for each section, offset, length and SHA-256. Sections that a reader doesn't need are skipped, so later versions can add
-some (the near channel's pairs and postings) without a new format. Nothing in the files depends on time or machine: the
-same works give the same bytes. No section holds text of a work.
+SHA-256, then the sections at offsets that are multiples of a page. The header holds the recipe, the filter's design
+and, for each section, offset, length and SHA-256. Sections that a reader doesn't need are skipped, so later versions
+can add some (the near channel's pairs and postings) without a new format. Nothing in the files depends on time or
+machine: the same works give the same bytes. No section holds text of a work.
 
-Writing is atomic: files go to a temporary name, are synced and renamed, the manifest last; an existing index stays whole
-until that last rename, whatever fails before it.
+Writing is atomic: files go to a temporary name, are synced and renamed, the manifest last; an existing index stays
+whole until that last rename, whatever fails before it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Index:
 def write_index(directory: Path, recipe: Recipe, bloom: BloomFilter, works: Sequence[WorkRecord]) -> Path:
     """Write an index of one segment; returns the manifest's path. Raises OSError with the old index untouched."""
     records = "".join(json.dumps(work.to_json(), ensure_ascii=False, sort_keys=True) + "\n" for work in works)
-    sections = {"bloom": memoryview(bloom.words).cast("B"), "works": memoryview(records.encode())}
+    sections = {"bloom": bloom.words.data.cast("B"), "works": memoryview(records.encode())}
     header = _header(recipe, bloom.design, sections)
     digest = hashlib.sha256(header).hexdigest()
     name = f"segment-{digest[:16]}.rgs"
@@ -130,7 +130,9 @@ def open_index(directory: Path) -> Index:
     try:
         recipe = Recipe.from_json(header["recipe"])
         design = BloomDesign(**header["bloom"])
-        sections = {name: _checked_section(path, name, body_offset, entry) for name, entry in header["sections"].items()}
+        sections = {
+            name: _checked_section(path, name, body_offset, entry) for name, entry in header["sections"].items()
+        }
         bloom = BloomFilter(design, _map_words(path, *sections["bloom"]))
         works = _read_works(path, *sections["works"])
     except (KeyError, TypeError, ValueError, ConfigError) as error:
@@ -153,7 +155,9 @@ def _read_manifest(directory: Path) -> tuple[dict[str, Any], str]:
     except (ValueError, KeyError, TypeError):
         raise IndexFormatError(f"{path}: damaged manifest; {_REBUILD}") from None
     if version != FORMAT_VERSION:
-        raise IndexFormatError(f"{path}: format version {version}, this guard reads {FORMAT_VERSION}: upgrade the guard")
+        raise IndexFormatError(
+            f"{path}: format version {version}, this guard reads {FORMAT_VERSION}: upgrade the guard"
+        )
     return manifest, hashlib.sha256(raw).hexdigest()
 
 
@@ -201,4 +205,5 @@ def _map_words(path: Path, offset: int, length: int) -> NDArray[np.uint64]:
 def _read_works(path: Path, offset: int, length: int) -> list[WorkRecord]:
     with path.open("rb") as file:
         file.seek(offset)
-        return [WorkRecord.from_json(json.loads(line)) for line in file.read(length).decode().splitlines()]
+        # Not splitlines: a title may hold U+2028 or another separator that JSON leaves as it is.
+        return [WorkRecord.from_json(json.loads(line)) for line in file.read(length).decode().split("\n") if line]

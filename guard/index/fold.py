@@ -2,7 +2,7 @@
 
 Each code point maps on its own, without context, to zero or more *letters* of one byte each: compatibility
 decomposition, marks dropped, case folded, look-alikes folded, everything that is neither letter nor digit dropped.
-Having no context, the fold commutes with cutting the text anywhere: fold(a + b) == fold(a) + fold(b), which NFKC does not.
+Having no context, the fold commutes with cutting the text anywhere: fold(a + b) == fold(a) + fold(b). NFKC doesn't.
 
 ASCII letters and digits are themselves (digits that stand for letters become them: 0→o 1→i 3→e 4→a 5→s 7→t); a letter
 of another alphabet is 0x80 | its low seven bits; a Han character or kana is three such bytes, and so is a Hangul

@@ -44,4 +44,4 @@ class GramScanner:
 
     def scan(self, delta: str, state: NDArray[np.int64]) -> int:
         """Number of hits in a delta of at most MAX_CODE_POINTS code points."""
-        return kernels.scan(encode(delta), state, *self._arguments)  # type: ignore[no-any-return]
+        return int(kernels.scan(encode(delta), state, *self._arguments))

@@ -12,7 +12,7 @@ filters", 2009): one memory access a look-up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numba
 import numpy as np
@@ -24,19 +24,21 @@ BLOCK_WORDS: Final = 8  # 512 bits, a cache line
 # last call, then a ring of the last n letters, each code point index << 8 | letter.
 LETTERS, CODE_POINTS, ROLLING, FRESH, RING = range(5)
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+Kernel = Callable[..., Any]
 
 
-def kernel(function: _Function) -> _Function:
+def kernel(function: Kernel) -> Kernel:
     """Compile on first call; cached on disk where a place for the cache can be written."""
+    compiled: Kernel
     try:
-        return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
+        compiled = numba.njit(cache=True)(function)
     except RuntimeError:  # read-only installation without a cache directory
-        return numba.njit(function)  # type: ignore[no-any-return]
+        compiled = numba.njit(function)
+    return compiled
 
 
 @kernel
-def decode(utf8, at):  # type: ignore[no-untyped-def]
+def decode(utf8: Any, at: Any) -> Any:
     """Code point at byte `at`, and the byte after it. The input is what str.encode made, so it is well-formed."""
     lead = utf8[at]
     if lead < 0x80:
@@ -50,12 +52,12 @@ def decode(utf8, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cell_of(fold_table, code_point):  # type: ignore[no-untyped-def]
+def cell_of(fold_table: Any, code_point: Any) -> Any:
     return fold_table[fold_table[code_point >> 8] + (code_point & 0xFF)]
 
 
 @kernel
-def letter_of(fold_table, cell, code_point, part):  # type: ignore[no-untyped-def]
+def letter_of(fold_table: Any, cell: Any, code_point: Any, part: Any) -> Any:
     """The `part`-th letter that a code point folds to."""
     if cell == SPREAD:
         return np.uint8(0x80 | (code_point >> (14 - 7 * part)) & 0x7F)
@@ -63,7 +65,7 @@ def letter_of(fold_table, cell, code_point, part):  # type: ignore[no-untyped-de
 
 
 @kernel
-def fold_into(utf8, fold_table, letters, positions):  # type: ignore[no-untyped-def]
+def fold_into(utf8: Any, fold_table: Any, letters: Any, positions: Any) -> Any:
     """Fold a text; returns the number of letters written, each with the index of its code point."""
     at, code_points, count = 0, 0, 0
     while at < len(utf8):
@@ -79,14 +81,14 @@ def fold_into(utf8, fold_table, letters, positions):  # type: ignore[no-untyped-
 
 
 @kernel
-def finalise(value):  # type: ignore[no-untyped-def]
+def finalise(value: Any) -> Any:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
 
 
 @kernel
-def hash_grams(letters, gram_table, gram_letters, stride, out):  # type: ignore[no-untyped-def]
+def hash_grams(letters: Any, gram_table: Any, gram_letters: Any, stride: Any, out: Any) -> Any:
     """Fingerprints of the grams at 0, stride, 2·stride, …; returns how many were written.
 
     `gram_table`: 256 letter values, the multiplier, and the multiplier to the power of `gram_letters`.
@@ -105,12 +107,12 @@ def hash_grams(letters, gram_table, gram_letters, stride, out):  # type: ignore[
 
 
 @kernel
-def block_of(fingerprint, blocks):  # type: ignore[no-untyped-def]
+def block_of(fingerprint: Any, blocks: Any) -> Any:
     return ((fingerprint >> np.uint64(32)) * np.uint64(blocks)) >> np.uint64(32)
 
 
 @kernel
-def filter_has(words, probes, fingerprint):  # type: ignore[no-untyped-def]
+def filter_has(words: Any, probes: Any, fingerprint: Any) -> Any:
     """Is the fingerprint in the filter? Nine bits of a second hash name each of the `probes` bits of its block."""
     first = block_of(fingerprint, len(words) // BLOCK_WORDS) * np.uint64(BLOCK_WORDS)
     bits, left = finalise(fingerprint + np.uint64(0x9E3779B97F4A7C15)), 7
@@ -124,7 +126,7 @@ def filter_has(words, probes, fingerprint):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def filter_add(words, probes, fingerprints):  # type: ignore[no-untyped-def]
+def filter_add(words: Any, probes: Any, fingerprints: Any) -> Any:
     for place in range(len(fingerprints)):
         fingerprint = fingerprints[place]
         first = block_of(fingerprint, len(words) // BLOCK_WORDS) * np.uint64(BLOCK_WORDS)
@@ -137,13 +139,23 @@ def filter_add(words, probes, fingerprints):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def filter_has_each(words, probes, fingerprints, out):  # type: ignore[no-untyped-def]
+def filter_has_each(words: Any, probes: Any, fingerprints: Any, out: Any) -> Any:
     for place in range(len(fingerprints)):
         out[place] = filter_has(words, probes, fingerprints[place])
 
 
 @kernel
-def scan(utf8, state, fold_table, gram_table, words, probes, gram_letters, positions, hits):  # type: ignore[no-untyped-def]
+def scan(
+    utf8: Any,
+    state: Any,
+    fold_table: Any,
+    gram_table: Any,
+    words: Any,
+    probes: Any,
+    gram_letters: Any,
+    positions: Any,
+    hits: Any,
+) -> Any:
     """Look up the gram that ends at each letter of a delta; returns the number of hits.
 
     positions[i]: code point index of the delta's i-th letter. hits[k]: letters up to the gram's end, index of the code

@@ -19,7 +19,7 @@ from guard.index.fold import SPREAD, TABLE_PATH
 
 LEET = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 # Symbols that draw a letter and have no decomposition: regional indicators, negative circled and squared letters.
-DRAWN_LETTER = re.compile(r"(?:REGIONAL INDICATOR SYMBOL|NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL) LETTER ([A-Z])$")
+DRAWN_LETTER = re.compile(r"(?:REGIONAL INDICATOR SYMBOL|NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL) LETTER (.)$")
 SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])$")
 # Letters by category that a reader sees as nothing, an apostrophe or a stretched line: strewn in, they would break runs.
 NOISE = re.compile(r"^MODIFIER LETTER |^ARABIC TATWEEL$|HANGUL \w*\s?FILLER$")
@@ -39,7 +39,7 @@ def ascii_letters(char: str) -> bytes:
 
 def confusable_prototypes() -> dict[str, bytes]:
     """Letters outside ASCII that look like ASCII ones → the letters that they look like."""
-    from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-not-found]
+    from confusable_homoglyphs.confusables import confusables_data
 
     found: dict[str, bytes] = {}
     for char, alike in confusables_data.items():

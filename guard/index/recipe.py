@@ -42,7 +42,9 @@ class Recipe:
         try:
             recipe = cls(**fields)
         except TypeError as error:
-            raise IndexFormatError(f"recipe {fields} is not known to this version: {error}; upgrade the guard") from None
+            raise IndexFormatError(
+                f"recipe {fields} is not known to this version: {error}; upgrade the guard"
+            ) from None
         if recipe.fold_digest != FOLD_DIGEST:
             raise IndexFormatError(
                 f"the index was built with fold {recipe.fold_digest}, this version folds with {FOLD_DIGEST}: "

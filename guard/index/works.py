@@ -10,7 +10,7 @@ from guard.errors import IndexFormatError
 
 @dataclass(frozen=True, slots=True)
 class WorkRecord:
-    """`letters`: length after the fold; `grams`: fingerprints of it in the index. A work without a status is protected."""
+    """`letters`: length after the fold; `grams`: fingerprints of it in the index. No status: protected."""
 
     id: str
     title: str = ""
@@ -29,5 +29,7 @@ class WorkRecord:
     def from_json(cls, record: dict[str, Any]) -> WorkRecord:
         unknown = set(record) - {field.name for field in fields(cls)}
         if unknown or "id" not in record:
-            raise IndexFormatError(f"work record with unknown keys {sorted(unknown)}: upgrade the guard, or rebuild the index")
+            raise IndexFormatError(
+                f"work record with unknown keys {sorted(unknown)}: upgrade the guard, or rebuild the index"
+            )
         return cls(**record)

@@ -1,0 +1,116 @@
+"""A channel: one text-bearing field of one choice, its stream machine, and the pieces of events that wait for it."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from guard.match import Match
+from guard.stream import Block, Event, Redact, Release, StreamGuard, Withhold
+from guard.wire.arguments import ArgumentsLexer, Atom
+
+ChannelKey = tuple[str | int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The text of one field in one event. `kept`: what of it may leave and hasn't yet; `waiting`: atoms undecided."""
+
+    key: ChannelKey
+    holder: dict[str, Any]
+    name: str
+    text: str
+    is_json: bool
+    kept: str = ""
+    waiting: int = 0
+
+    @property
+    def choice(self) -> ChannelKey:
+        return self.key[:2]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    slot: Slot
+    atom: Atom
+    done: int = 0  # code points of the atom already decided
+
+
+class Channel:
+    __slots__ = ("_guard", "_lexer", "_marker", "_queue", "blocked", "matches")
+
+    def __init__(self, guard: StreamGuard, *, is_json: bool) -> None:
+        self._guard = guard
+        self._lexer = ArgumentsLexer() if is_json else None
+        self._queue: deque[_Waiting] = deque()
+        self._marker = ""  # of a match whose first piece of text hasn't come yet
+        self.matches: list[Match] = []
+        self.blocked: Match | None = None
+
+    def check(self, text: str) -> tuple[Event, ...] | None:
+        """None if all of a plain text may leave at once and none waits before it, else what to do, for `feed`."""
+        events = self._guard.feed(text)
+        if not self._queue and len(events) == 1 and type(events[0]) is Release and len(events[0].text) == len(text):
+            return None
+        return events
+
+    def feed(self, slot: Slot, checked: tuple[Event, ...] | None = None) -> bool:
+        """Takes the slot's text in; True if all of it may leave at once. `checked`: if its text was checked already."""
+        if self._lexer is None:
+            events = self.check(slot.text) if checked is None else checked
+            if events is None:
+                slot.kept = slot.text
+                return True
+            atoms = [Atom(slot.text, slot.text)]
+        else:
+            atoms = self._lexer.feed(slot.text)
+            events = self._guard.feed("".join([atom.decoded for atom in atoms]))
+        self._queue.extend(_Waiting(slot, atom) for atom in atoms)
+        slot.waiting += len(atoms)
+        self._apply(events)
+        return False
+
+    def close(self) -> None:
+        """The text has ended. What is still undecided, such as half an escape, leaves."""
+        self._apply(self._guard.close())
+        while self._queue and self.blocked is None:
+            waiting = self._queue.popleft()
+            waiting.slot.kept += waiting.atom.raw[waiting.done :]
+            waiting.slot.waiting -= 1
+
+    def _apply(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            match event:
+                case Release(text):
+                    self._take(len(text), leaves=True)
+                case Withhold(code_points, marker):
+                    self._marker += marker
+                    self._take(code_points, leaves=False)
+                case Redact(match):
+                    self.matches.append(match)
+                case Block(match):
+                    self.blocked = match
+                    for waiting in self._queue:
+                        waiting.slot.waiting -= 1
+                    self._queue.clear()
+
+    def _take(self, code_points: int, *, leaves: bool) -> None:
+        """Decide on the next code points of the queue. Atoms that mean nothing alone go with the one they lead to."""
+        while code_points:
+            waiting = self._queue[0]
+            atom = waiting.atom
+            count = min(code_points, len(atom.decoded) - waiting.done)
+            parallel = len(atom.raw) == len(atom.decoded)
+            raw = atom.raw[waiting.done : waiting.done + count] if parallel else atom.raw
+            waiting.slot.kept += raw if leaves or atom.structural else self._marked(atom)
+            waiting.done += count
+            code_points -= count
+            if waiting.done == len(atom.decoded):
+                waiting.slot.waiting -= 1
+                self._queue.popleft()
+
+    def _marked(self, atom: Atom) -> str:
+        marker, self._marker = self._marker, ""
+        return json.dumps(marker, ensure_ascii=False)[1:-1] if atom.in_string else marker
