@@ -38,7 +38,8 @@ class ReverseProxy:
     """Forwards each request to `upstream`, and each piece of the answer as it arrives, as one `http.response.body`.
 
     When the client leaves, the exchange with the upstream is aborted at once, also while nothing is written: it
-    watches `receive()`. An app around it that wants the upstream aborted lets `receive()` return `http.disconnect`.
+    watches `receive()`. An app around it that wants the upstream aborted lets `receive()` return `http.disconnect`, or
+    `send()` raise.
 
     Raises UpstreamError where the upstream fails after `http.response.start` was sent: the app around it decides how
     the answer ends; a server ends it by closing the connection. A fault before that is answered here: 502, 503, 504.

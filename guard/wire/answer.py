@@ -177,7 +177,7 @@ class Answer:
         if clean and not edited and not self._entries:
             self._end_choices(found.ended)
             self._learn(event, found)
-            return event.raw
+            return event.raw + self._stop_if_over()
         prefix = event.rest + b"\n" if event.rest else b""
         entry = _Entry(event.raw, prefix, parsed, found, edited)
         self._entries.append(entry)
@@ -186,10 +186,11 @@ class Answer:
         out = self._settled()
         for choice in blocked:
             out += self._block_chunk(int(choice[1]), FILTERED)
-        if self.blocked and len(self._over) >= self._expected:
-            self.stopped = True
-            out += DONE
-        return out
+        return out + self._stop_if_over()
+
+    def _stop_if_over(self) -> bytes:
+        self.stopped = bool(self.blocked) and len(self._over) >= self._expected
+        return DONE if self.stopped else b""
 
     def _learn(self, event: SseEvent, found: Inspection) -> None:
         if len(found.slots) == 1 and not found.carries and not event.rest and len(self._twins) < MAX_TWINS:

@@ -13,22 +13,23 @@ from guard.wire.fields import Each, Field, Shape
 
 
 class Names:
-    """Strings that the server chooses. One that was let through may come again; a new one must match nothing at all,
-    all of them together being one text.
+    """Strings that the server chooses. One that was let through may come again; new ones, all of them together being one
+    text, must match nothing. Once they do, no new one passes.
     """
 
-    __slots__ = ("_guard", "_passed")
+    __slots__ = ("_guard", "_passed", "_spoilt")
     MAX_REMEMBERED = 256
 
     def __init__(self, guard: StreamGuard) -> None:
         self._guard = guard
         self._passed: set[str] = {""}
+        self._spoilt = False
 
     def passes(self, text: str) -> bool:
         if text in self._passed:
             return True
-        events = self._guard.feed(text)
-        if events != (Release(text),):
+        self._spoilt = self._spoilt or self._guard.feed(text) != (Release(text),)
+        if self._spoilt:
             return False
         if len(self._passed) < self.MAX_REMEMBERED:
             self._passed.add(text)
