@@ -108,3 +108,37 @@ class Oracle:
             (sum(released[place] for place in places[run.first : run.last]) for run in self.runs(text, threshold)),
             default=0,
         )
+
+
+class LargeOracle:
+    """The same judgement for works of megabytes, for which the automaton is too big: every run of at least SEED letters
+    is found from a table of all substrings of that length, and followed letter by letter along its diagonal.
+    """
+
+    SEED = 40
+
+    def __init__(self, works: Iterable[str]) -> None:
+        self.works = [oracle_fold(work)[0] for work in works]
+        self.places: dict[str, list[tuple[int, int]]] = {}
+        for number, letters in enumerate(self.works):
+            for start in range(len(letters) - self.SEED + 1):
+                self.places.setdefault(letters[start : start + self.SEED], []).append((number, start))
+
+    def runs(self, text: str, least: int) -> list[Occurrence]:
+        """Runs of at least so many letters (SEED or more), none inside another."""
+        letters = oracle_fold(text)[0]
+        ends: dict[tuple[int, int], int] = {}  # (work, offset of the text in it) → where the run along it ends
+        found = set()
+        for start in range(len(letters) - self.SEED + 1):
+            for number, place in self.places.get(letters[start : start + self.SEED], ()):
+                diagonal = (number, place - start)
+                if ends.get(diagonal, 0) > start:
+                    continue
+                work, end = self.works[number], start + self.SEED
+                while end < len(letters) and end - start + place < len(work) and letters[end] == work[end - start + place]:
+                    end += 1
+                ends[diagonal] = end
+                if end - start >= least:
+                    found.add((start, end))
+        outer = [run for run in found if not any(o[0] <= run[0] and run[1] <= o[1] and o != run for o in found)]
+        return [Occurrence(start, end) for start, end in sorted(outer)]

@@ -19,6 +19,7 @@ from guard.wire.channel import Channel, ChannelKey, Slot
 from guard.wire.dialect import FILTERED, NOT_CHECKED, Dialect, block_reason
 from guard.wire.inspect import Inspection, Inspector, Names
 from guard.wire.sse import SseEvent, SseSplitter
+from guard.wire.strict_json import parse
 from guard.wire.twin import Twin
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -151,10 +152,7 @@ class Answer:
             return event.raw
         if event.data == b"[DONE]":
             return self._end_all() + event.raw
-        try:
-            parsed = orjson.loads(event.data)
-        except orjson.JSONDecodeError as error:
-            raise WireError(f"an event of the upstream isn't JSON: {error}") from None
+        parsed = parse(event.data)
         if type(parsed) is dict and parsed.get("error") is not None:
             return self._end_all() + (
                 event.raw if self.names_pass("\n".join(strings_of(parsed))) else b"data: " + ERROR_WITHHELD + b"\n\n"
@@ -288,10 +286,7 @@ class Answer:
 
     def body(self, raw: bytes) -> bytes:
         """The answer as the client may have it, the very bytes if nothing is withheld. Raises WireError."""
-        try:
-            parsed = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise WireError(f"the upstream's answer isn't JSON: {error}") from None
+        parsed = parse(raw)
         found = self._inspect(parsed)
         for slot in found.slots:
             channel = self._channel(slot)
