@@ -6,6 +6,7 @@ Precedence: command line, then environment, then file, then default.
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,24 +40,28 @@ class Settings(BaseModel):
     @classmethod
     def _listen_is_address(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        host = host.strip("[]")
+        try:
+            if ":" in host:
+                ipaddress.IPv6Address(host)
+            usable = bool(host) and port.isascii() and port.isdigit() and int(port) <= 65535
+        except ValueError:
+            usable = False
+        if not usable:
             raise ValueError("write it as HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
         return value
 
     @field_validator("marker")
     @classmethod
     def _marker_is_plain(cls, value: str) -> str:
-        if len(value) > 200 or any(ord(char) < 32 for char in value):
-            raise ValueError("at most 200 characters, no control characters")
+        if len(value) > 200 or any(unicodedata.category(char) in ("Cc", "Cs") for char in value):
+            raise ValueError("at most 200 characters, no control characters or lone surrogates")
         return value
 
     @property
     def host_port(self) -> tuple[str, int]:
         host, _, port = self.listen.rpartition(":")
-        host = host.strip("[]")
-        if ":" in host:
-            ipaddress.IPv6Address(host)
-        return host, int(port)
+        return host.strip("[]"), int(port)
 
     def policy(self) -> Policy:
         """Raises PolicyError where the settings contradict each other."""

@@ -207,7 +207,8 @@ class StreamGuard:
             return False
         held = self._pending[max(0, run.boundaries[0] - self._frontier) : behind - self._frontier]
         letters = self._limits.act_at - self._limits.hold_after
-        return sum(map(str.isdigit, held)) > MOSTLY_DIGITS * letters
+        # ASCII digits alone are sure to be letters of the run; others, such as ❶, could be strewn in to shield it.
+        return sum("0" <= char <= "9" for char in held) > MOSTLY_DIGITS * letters
 
     def _act(self, run: Run, behind: int) -> None:
         """The action applies to all that is held, up to the code point `behind`."""

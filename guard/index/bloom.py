@@ -15,6 +15,8 @@ from guard.index import kernels
 BLOCK_BITS: Final = 512
 # A filter of few blocks strays from the formula (it counts on many); 64 blocks are 4 kB.
 LEAST_BLOCKS: Final = 64
+# The kernels draw seven bits of a block from each of two hashes; a fifteenth would be the eighth once more.
+MOST_PROBES: Final = 14
 
 
 def blocked_rate(bits_per_key: float, probes: int) -> float:
@@ -47,8 +49,7 @@ class BloomDesign:
         fewest = int(-10 * math.log2(false_positive_rate) / math.log(2))
         for tenths in range(max(10, fewest), 1000):
             bits = tenths / 10
-            best = max(1, round(bits * math.log(2)))
-            rate, probes = min((blocked_rate(bits, k), k) for k in range(max(1, best - 4), best + 1))
+            rate, probes = min((blocked_rate(bits, probes), probes) for probes in range(1, MOST_PROBES + 1))
             if rate <= false_positive_rate:
                 return cls(keys, bits, probes, rate)
         raise ConfigError(f"false-positive rate {false_positive_rate} needs over 100 bits a gram: choose a higher one")

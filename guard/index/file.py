@@ -64,21 +64,34 @@ def write_index(directory: Path, recipe: Recipe, bloom: BloomFilter, works: Sequ
     digest = hashlib.sha256(header).hexdigest()
     name = f"segment-{digest[:16]}.rgs"
     directory.mkdir(parents=True, exist_ok=True)
-    _write_atomically(directory / name, _segment_parts(header, sections))
-    manifest = {
-        "format": "regurgitation-guard index",
-        "version": FORMAT_VERSION,
-        "segments": [{"file": name, "header_sha256": digest}],
-        "works": len(works),
-        "letters": sum(work.letters for work in works),
-        "grams": sum(work.grams for work in works),
-    }
+    segment = directory / name
+    was_there = segment.exists()
+    _write_atomically(segment, _segment_parts(header, sections))
+    manifest = _manifest(name, digest, works)
     path = directory / MANIFEST
-    _write_atomically(path, [json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n"])
+    try:
+        _sync_folder(directory)
+        _write_atomically(path, [json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n"])
+    except BaseException:
+        if not was_there:  # no manifest names it
+            segment.unlink(missing_ok=True)
+        raise
+    _sync_folder(directory)
     for other in directory.glob("segment-*.rgs"):
         if other.name != name:  # a reader that has it open keeps it
             other.unlink(missing_ok=True)
     return path
+
+
+def _manifest(segment: str, header_sha256: str, works: Sequence[WorkRecord]) -> dict[str, Any]:
+    return {
+        "format": "regurgitation-guard index",
+        "version": FORMAT_VERSION,
+        "segments": [{"file": segment, "header_sha256": header_sha256}],
+        "works": len(works),
+        "letters": sum(work.letters for work in works),
+        "grams": sum(work.grams for work in works),
+    }
 
 
 def _header(recipe: Recipe, design: BloomDesign, sections: Mapping[str, memoryview]) -> bytes:
@@ -112,7 +125,11 @@ def _write_atomically(path: Path, parts: Sequence[bytes | memoryview]) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _sync_folder(directory: Path) -> None:
+    """Make the renames in it last. Apart from them: when it fails they have happened."""
+    folder = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
@@ -125,8 +142,11 @@ def open_index(directory: Path) -> Index:
     segments = manifest.get("segments")
     if not isinstance(segments, list) or len(segments) != 1:
         raise IndexFormatError(f"{directory / MANIFEST}: this version reads indexes of one segment; upgrade the guard")
-    path = directory / str(segments[0]["file"])
-    header, body_offset = _read_header(path, str(segments[0]["header_sha256"]))
+    try:
+        path, header_sha256 = directory / segments[0]["file"], str(segments[0]["header_sha256"])
+    except (KeyError, TypeError):
+        raise IndexFormatError(f"{directory / MANIFEST}: damaged manifest; {_REBUILD}") from None
+    header, body_offset = _read_header(path, header_sha256)
     try:
         recipe = Recipe.from_json(header["recipe"])
         design = BloomDesign(**header["bloom"])
@@ -137,6 +157,8 @@ def open_index(directory: Path) -> Index:
         works = _read_works(path, *sections["works"])
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise IndexFormatError(f"{path}: damaged header or section ({error!r}); {_REBUILD}") from error
+    if manifest != _manifest(path.name, header_sha256, works):  # it has no digest, but no fact of its own either
+        raise IndexFormatError(f"{directory / MANIFEST}: damaged manifest (not what its segment says); {_REBUILD}")
     scanner = GramScanner(bloom, recipe)
     return Index(directory, recipe, bloom, works, manifest, path.stat().st_size, digest, scanner)
 

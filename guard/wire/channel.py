@@ -58,6 +58,8 @@ class Channel:
 
     def feed(self, slot: Slot, checked: tuple[Event, ...] | None = None) -> bool:
         """Takes the slot's text in; True if all of it may leave at once. `checked`: if its text was checked already."""
+        if self.blocked is not None:
+            return False
         if self._lexer is None:
             events = self.check(slot.text) if checked is None else checked
             if events is None:
