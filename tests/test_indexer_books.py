@@ -12,7 +12,7 @@ from indexer_samples import CONTAINER, ESSAY, POEM, STORY, epub_of, opf_of, pdf_
 
 from guard.errors import WorkRefused
 from guard.index.fold import fold
-from indexer.readers import epub
+from indexer.readers import document
 from indexer.readers.document import Document
 from indexer.readers.epub import read_epub
 from indexer.readers.pdf import read_pdf
@@ -68,9 +68,9 @@ def test_a_broken_epub_is_refused(data: bytes, reason: str) -> None:
 
 
 def test_an_epub_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epub, "LARGEST_TEXT", 1000)
-    assert "an attack" in refusal(epub_of(["a" * 2000]), "epub")
-    assert "an attack" in refusal(epub_of(["a" * 600, "a" * 600]), "epub")
+    monkeypatch.setattr(document, "LARGEST_WORK", 1000)
+    assert "JSON lines" in refusal(epub_of(["a" * 2000]), "epub")
+    assert "JSON lines" in refusal(epub_of(["a" * 600, "a" * 600]), "epub")
 
 
 def test_a_damaged_epub_never_raises_anything_else() -> None:

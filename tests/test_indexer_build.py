@@ -20,6 +20,9 @@ from guard.index.grams import fingerprints
 from guard.index.recipe import DEFAULT_RECIPE
 from indexer.cli import main
 from indexer.measure import FOLDED_AT_ONCE, letters_of
+from indexer.report import design_in_words
+
+SHORT = "A short work of only a few letters."
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Ran:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> "Run":
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return Run(capsys)
 
 
@@ -82,9 +85,7 @@ def test_every_format_ends_up_in_the_index(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_summary(run: Run, tmp_path: Path) -> None:
-    library = write(
-        tmp_path / "library", a__txt=STORY, b__txt=STORY.upper(), c__txt="A short work of only a few letters.", d__txt=b"\xff"
-    )
+    library = write(tmp_path / "library", a__txt=STORY, b__txt=STORY.upper(), c__txt=SHORT, d__txt=b"\xff")
     ran = run("build", library, "--out", tmp_path / "index")
     letters = len(fold(STORY))
     size = sum(file.stat().st_size for file in (tmp_path / "index").iterdir())
@@ -92,17 +93,21 @@ def test_the_summary(run: Run, tmp_path: Path) -> None:
     lines = ran.out.splitlines()
     assert lines[0] == f"index written to {tmp_path / 'index'}"
     facts = dict(line.strip().split(maxsplit=1) for line in lines[1:4])
-    assert facts == {"works": "3", "letters": f"{2 * letters + 28:,}", "grams": facts["grams"]}
+    assert facts == {"works": "3", "letters": f"{2 * letters + len(fold(SHORT)):,}", "grams": facts["grams"]}
     assert f"{size / 1000:.1f} kB" in lines[4]
-    assert "22.0 bits a gram, 12 probes, false-positive rate 9.7e-05" in lines[5]
-    assert "MB/s per core" in lines[6]
+    design = open_index(tmp_path / "index").bloom.design
+    assert design_in_words(design) in lines[5]
+    once = [len(fingerprints(fold(text), DEFAULT_RECIPE)) for text in (STORY, SHORT)]
+    assert design.keys == sum(once)  # the twin's grams take no room
+    assert "/s per core (" in lines[6]
     assert lines[7:] == [
         "1 work shorter than the threshold of 128 letters (below 124 letters they can never be acted on):",
-        "  library/c.txt (28 letters)",
+        f"  library/c.txt ({len(fold(SHORT))} letters)",
         "1 work with the same letters as an earlier one (both are kept):",
         "  library/b.txt = library/a.txt",
         "1 refused:",
-        f"  {library}/d.txt: not valid UTF-8: 0xFF at byte 0 (line 1); give --encoding NAME, such as cp1252, or convert it",
+        f"  {library}/d.txt: not valid UTF-8: 0xFF at byte 0 (line 1); "
+        "give --encoding NAME, such as cp1252, or convert it",
     ]
 
 
@@ -165,13 +170,13 @@ def test_an_index_that_was_there_survives(broken: str, run: Run, tmp_path: Path)
     out = tmp_path / "index"
     assert run("build", write(tmp_path / "library", a__txt=STORY), "--out", out).status == 0
     before = bytes_of(out)
-    arguments = {
+    commands: dict[str, list[object]] = {
         "refusals": [write(tmp_path / "bad", a__txt="")],
         "strict": [write(tmp_path / "half", a__txt=POEM, b__txt=""), "--strict"],
         "rate": [tmp_path / "library", "--false-positive-rate", "0.9"],
         "encoding": [tmp_path / "library", "--encoding", "utf-32"],
-    }[broken]
-    assert run("build", *arguments, "--out", out).status == 2
+    }
+    assert run("build", *commands[broken], "--out", out).status == 2
     assert bytes_of(out) == before
     open_index(out)
 
@@ -255,7 +260,9 @@ def test_the_filter_holds_every_gram_of_every_work(tmp_path_factory: pytest.Temp
 
 def test_identical_for_any_number_of_jobs(run: Run, tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {f"w{n}__txt": random_prose(n, 30 + n) for n in range(60, 90)}
-    library = write(tmp_path / "library", **files, rows__jsonl=f'{{"text": "{ESSAY}"}}\n' * 3, bad__txt=b"\xff", twin__txt=STORY)
+    library = write(
+        tmp_path / "library", **files, rows__jsonl=f'{{"text": "{ESSAY}"}}\n' * 3, bad__txt=b"\xff", twin__txt=STORY
+    )
     one = run("build", library, "--out", tmp_path / "one", "--jobs", "1")
     two = run("build", library, "--out", tmp_path / "two", "--jobs", "2")
     assert (one.status, two.status) == (3, 3)

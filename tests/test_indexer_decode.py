@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import gzip
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.errors import WorkRefused
+from indexer.readers import document, read_work
 from indexer.readers.decode import BYTE_ORDER_MARKS, decode, known_encoding
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), min_size=1)
@@ -64,3 +67,24 @@ def test_encodings_are_those_of_text(name: str, known: str | None) -> None:
 def test_a_line_within_a_file_counts_from_its_number() -> None:
     with pytest.raises(WorkRefused, match=r"line 17"):
         decode(b"\xff", "w", first_line=17)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_a_file_too_large_for_one_work_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "LARGEST_WORK", 100)
+    for size, refused in ((100, False), (101, True)):
+        data = b"a" * size
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+        if refused:
+            with pytest.raises(WorkRefused, match="split it"):
+                read_work(tmp_path / name, "w", None)
+        else:
+            assert read_work(tmp_path / name, "w", None) == ("a" * size, size)
+
+
+def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(b"a work" * 100)
+    for damaged in (b"no gzip", packed[:30], packed[:-6] + b"xxxxxx"):
+        (tmp_path / "a.txt.gz").write_bytes(damaged)
+        with pytest.raises(WorkRefused, match="cannot be read as gzip"):
+            read_work(tmp_path / "a.txt.gz", "w", None)

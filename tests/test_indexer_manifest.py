@@ -39,7 +39,9 @@ def test_paths_count_from_the_manifests_folder(tmp_path: Path) -> None:
 
 
 def test_a_text_in_the_line(tmp_path: Path) -> None:
-    manifest = manifest_of(tmp_path, b"\xef\xbb\xbf" + json.dumps({"text": "one"}).encode(), b"", {"text": "two", "id": "x"})
+    manifest = manifest_of(
+        tmp_path, b"\xef\xbb\xbf" + json.dumps({"text": "one"}).encode(), b"", {"text": "two", "id": "x"}
+    )
     found = sources_of(manifest)
     assert [source.work.id for source in found if isinstance(source, InlineSource)] == ["works.jsonl:1", "x"]
     assert texts_of(list(pieces(found, None))) == ["one", "two"]
@@ -50,7 +52,10 @@ def test_a_text_in_the_line(tmp_path: Path) -> None:
     [
         (b'{"path": "a.txt"', "not valid JSON: Expecting ',' delimiter at column 17"),
         (b'["a.txt"]', "must be a JSON object, not a list"),
-        (b'{"path": "a.txt", "autor": "x", "licens": "y"}', "unknown key 'autor', 'licens': the keys are path, text, id"),
+        (
+            b'{"path": "a.txt", "autor": "x", "licens": "y"}',
+            "unknown key 'autor', 'licens': the keys are path, text, id",
+        ),
         (b'{"path": "a.txt", "text": "x"}', "either 'path' or 'text', and has both"),
         (b'{"id": "a"}', "either 'path' or 'text', and has neither"),
         (b'{"path": 5}', "'path' must be a string, not a number"),
@@ -94,7 +99,7 @@ def test_a_manifest_that_changes_while_it_is_read(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="No such file.*--manifest"):
+    with pytest.raises(ManifestError, match=r"No such file.*--manifest"):
         sources_of(tmp_path / "missing.jsonl")
     with pytest.raises(ManifestError, match="directory"):
         sources_of(tmp_path)

@@ -20,7 +20,10 @@ from indexer.batches import pieces
 from indexer.pieces import Piece, Text
 from indexer.readers import json_lines, rows
 
-ROWS = [{"text": STORY, "id": 7, "title": None, "url": "ignored"}, {"text": POEM, "author": "A. Nobody"}]
+ROWS: list[dict[str, Any]] = [
+    {"text": STORY, "id": 7, "title": None, "url": "ignored"},
+    {"text": POEM, "author": "A. Nobody"},
+]
 
 
 def read(path: Path, encoding: str | None = None, **known: str) -> list[Piece]:

@@ -14,6 +14,7 @@ from indexer_samples import ESSAY, POEM, STORY
 from guard import Index, open_index
 from guard.index.fold import fold
 from indexer.cli import main
+from indexer.report import design_in_words
 from indexer.verify import find
 
 
@@ -91,7 +92,9 @@ def test_verify_finds_damage(built: Path, capsys: pytest.CaptureFixture[str], tm
             for file in (built / "index").iterdir():
                 (copy / file.name).write_bytes(file.read_bytes())
             data = bytearray((copy / name).read_bytes())
-            (copy / name).write_bytes(data[: rng.randrange(len(data) - 4096 if name.endswith("rgs") else len(data) - 1)])
+            (copy / name).write_bytes(
+                data[: rng.randrange(len(data) - 4096 if name.endswith("rgs") else len(data) - 1)]
+            )
             assert main(["verify", str(copy)]) == 1
     assert main(["verify", str(tmp_path / "missing")]) == 1
     assert "no index there" in capsys.readouterr().err
@@ -102,7 +105,13 @@ def test_info(built: Path, capsys: pytest.CaptureFixture[str], opened: Index) ->
     assert main(["info", str(built / "index")]) == 0
     text = capsys.readouterr().out
     letters = len(fold(STORY)) + len(fold(POEM))
-    for words in ("works       2\n", f"letters     {letters:,}\n", "22.0 bits a gram", opened.digest, "20 letters a gram"):
+    for words in (
+        "works       2\n",
+        f"letters     {letters:,}\n",
+        design_in_words(opened.bloom.design),
+        opened.digest,
+        "20 letters a gram",
+    ):
         assert words in text
     assert "story.txt" not in text
     assert main(["info", str(built / "index"), "--works"]) == 0

@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+import sys
+
+from indexer.cli import main
+
+if __name__ == "__main__":  # worker processes import this module under another name
+    sys.exit(main())
