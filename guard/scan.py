@@ -6,10 +6,11 @@ import argparse
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from guard.config import Settings
 from guard.errors import ConfigError, GuardError
@@ -54,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
                     continue
                 matches = find_matches(index, policy, text)
                 found = found or bool(matches)
-                print(json.dumps(_report(source, policy, matches), ensure_ascii=False))
-        except (OSError, UnicodeDecodeError, EOFError) as error:
+                print(json.dumps(_report(source, policy, matches)))  # ASCII: a path needn't be valid Unicode
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             failed = True
             print(f"guard scan: {file}: {error}", file=sys.stderr)
     return 2 if failed else int(found)
@@ -85,27 +86,24 @@ def _report(source: str, policy: Policy, matches: list[Match]) -> dict[str, obje
 
 def _texts(file: Path, field: str | None) -> Iterator[tuple[str, str | GuardError]]:
     """Each text with its source, the path, or path:line for JSON lines; an error in place of a line that holds none."""
-    stream = _open(file)
-    with stream:
+    with _open(file) as stream:
         if field is None:
-            yield str(file), stream.read()
+            yield str(file), stream.read().decode()
             return
         for number, line in enumerate(stream, 1):
             if line.strip():
                 yield f"{file}:{number}", _field_of(line, field, f"{file}:{number}")
 
 
-def _open(file: Path) -> TextIO:
+def _open(file: Path) -> IO[bytes]:
     if str(file) == "-":
-        return open(0, encoding="utf-8", newline="", closefd=False)
-    if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8", newline="")
-    return file.open(encoding="utf-8", newline="")
+        return open(0, "rb", closefd=False)
+    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")
 
 
-def _field_of(line: str, field: str, source: str) -> str | GuardError:
+def _field_of(line: bytes, field: str, source: str) -> str | GuardError:
     try:
         text = json.loads(line)[field]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ConfigError(f"{source}: no JSON object with the field '{field}': name the right one with --field")
     return text if isinstance(text, str) else ConfigError(f"{source}: the field '{field}' holds no text")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from indexer_samples import STORY
 
 from guard.errors import WorkRefused
 from guard.index.fold import fold
-from indexer.readers import READERS
 from indexer.readers.document import Document
 from indexer.readers.html import read_html, text_of
 from indexer.readers.markdown import read_markdown
@@ -123,9 +120,3 @@ def test_markdown_without_its_marks() -> None:
 def test_markdown_is_decoded_strictly() -> None:
     with pytest.raises(WorkRefused, match="byte 2"):
         read_markdown(Document("a.md", b"# \xff"))
-
-
-def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "markdown_it", None)
-    with pytest.raises(WorkRefused, match=r"pip install 'regurgitation-guard\[markdown\]'"):
-        READERS[".md"](Document("a.md", STORY.encode()))

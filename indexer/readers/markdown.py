@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from markdown_it import MarkdownIt
+
 from indexer.readers.decode import decode
-from indexer.readers.document import Document, needs_extra, unreadable
+from indexer.readers.document import Document, unreadable
 from indexer.readers.html import text_of
 
 
 def read_markdown(document: Document) -> str:
     """CommonMark with tables and strikethrough. Raises WorkRefused."""
-    try:
-        from markdown_it import MarkdownIt
-    except ImportError as error:
-        raise needs_extra(document.source, "markdown", error) from None
     text = decode(document.data, document.source, document.encoding)
     try:
         markup = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
