@@ -70,7 +70,7 @@ async def call(
 
 
 class Says:
-    """Answers every request with these pieces; afterwards `requests` holds the bodies, `stopped` whether it was cut off."""
+    """Answers every request with these pieces; `requests` holds the bodies, `stopped` whether it was cut off."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Says:
         self.sent = 0
         self.stopped = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         self.requests.append((await receive())["body"])
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": self.headers})

@@ -135,7 +135,9 @@ class LargeOracle:
                 if ends.get(diagonal, 0) > start:
                     continue
                 work, end = self.works[number], start + self.SEED
-                while end < len(letters) and end - start + place < len(work) and letters[end] == work[end - start + place]:
+                while (
+                    end < len(letters) and end - start + place < len(work) and letters[end] == work[end - start + place]
+                ):
                     end += 1
                 ends[diagonal] = end
                 if end - start >= least:

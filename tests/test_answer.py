@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,7 +26,9 @@ INNOCENT = random_prose(77, 60)
 TEXT_FIELDS = ("content", "reasoning", "reasoning_content", "refusal")
 
 
-def new_answer(index: Index, action: Action = Action.REDACT, dialect: Dialect = CHAT, *, n: int = 1, whole: bool = False) -> Answer:
+def new_answer(
+    index: Index, action: Action = Action.REDACT, dialect: Dialect = CHAT, *, n: int = 1, whole: bool = False
+) -> Answer:
     policy = Policy(action=action)
     envelope = dialect.envelope({"model": "m"}, 5, whole=whole)
     return Answer(dialect, lambda: StreamGuard(index, policy), n, envelope, whole=whole)
@@ -166,12 +169,19 @@ def test_cuts_of_the_bytes_change_no_text(index: Index, where: list[int], action
     arguments = json.dumps(value, ensure_ascii=ascii_only)
     stream = [field_chunk("content", piece) for piece in pieces(INNOCENT + PASSAGE + INNOCENT)]
     stream += [field_chunk("arguments", piece, 1) for piece in pieces(arguments, 1)]
-    random.Random(3).shuffle(merged := [0] * len(pieces(INNOCENT + PASSAGE + INNOCENT)) + [1] * len(pieces(arguments, 1)))
+    random.Random(3).shuffle(
+        merged := [0] * len(pieces(INNOCENT + PASSAGE + INNOCENT)) + [1] * len(pieces(arguments, 1))
+    )
     sources = [iter(stream[: merged.count(0)]), iter(stream[merged.count(0) :])]
-    raw = b"".join(next(sources[which]) for which in merged) + chunk(0, "stop") + chunk(1, "tool_calls") + b"data: [DONE]\n\n"
+    raw = (
+        b"".join(next(sources[which]) for which in merged)
+        + chunk(0, "stop")
+        + chunk(1, "tool_calls")
+        + b"data: [DONE]\n\n"
+    )
     at = [0, *sorted(w % len(raw) for w in where), len(raw)]
     whole = feed(new_answer(index, action, n=2), [raw])
-    cut = feed(new_answer(index, action, n=2), (raw[a:b] for a, b in zip(at, at[1:], strict=False)))
+    cut = feed(new_answer(index, action, n=2), (raw[a:b] for a, b in pairwise(at)))
     assert texts(cut) == texts(whole)
     assert finishes(cut) == finishes(whole)
     if action is Action.REDACT:
@@ -223,7 +233,9 @@ def test_held_text_leaves_with_the_finish_and_before_done(index: Index) -> None:
 
 def test_completions(index: Index) -> None:
     def part(text: str, finish: str | None = None, n: int = 0) -> bytes:
-        return sse({"id": "cmpl-1", "choices": [{"index": n, "text": text, "finish_reason": finish, "stop_reason": None}]})
+        return sse(
+            {"id": "cmpl-1", "choices": [{"index": n, "text": text, "finish_reason": finish, "stop_reason": None}]}
+        )
 
     stream = [part(piece) for piece in pieces(INNOCENT + PASSAGE)] + [part("", "length"), b"data: [DONE]\n\n"]
     redacted = feed(new_answer(index, dialect=COMPLETIONS), stream)
@@ -276,7 +288,9 @@ def test_what_the_table_does_not_name_is_withheld(index: Index) -> None:
     (out,) = events(feed(answer, [sse(event)]))
     assert leaked_letters(json.dumps(out)) == 0
     assert out["choices"][0]["delta"]["content"] == "Well"
-    assert {"choices.logprobs", "choices.token_ids", "choices.novelty", "choices.delta.audio"} <= set(answer.withheld_fields)
+    assert {"choices.logprobs", "choices.token_ids", "choices.novelty", "choices.delta.audio"} <= set(
+        answer.withheld_fields
+    )
 
 
 @pytest.mark.parametrize("field", ["id", "model", "system_fingerprint", "service_tier", "object"])
@@ -304,7 +318,8 @@ def test_errors_in_a_stream_pass_unless_they_quote(index: Index) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [b"data: {not json}\n\n", b"data: 3\n\n", b'data: {"choices":[1]}\n\n', b'data: {"choices":[{"index":"x"}]}\n\n']
+    "bad",
+    [b"data: {not json}\n\n", b"data: 3\n\n", b'data: {"choices":[1]}\n\n', b'data: {"choices":[{"index":"x"}]}\n\n'],
 )
 def test_what_cannot_be_read_raises_and_fails_closed(index: Index, bad: bytes) -> None:
     answer = new_answer(index, n=2)
@@ -321,7 +336,9 @@ def test_what_cannot_be_read_raises_and_fails_closed(index: Index, bad: bytes) -
 def test_an_upstream_that_dies_lets_held_text_out_but_no_half_event(index: Index) -> None:
     text = WORKS[0][400:480]
     answer = new_answer(index)
-    out = b"".join(answer.feed(chunk(content=piece)) for piece in pieces(text)) + answer.feed(b'data: {"choices":[{"ind')
+    out = b"".join(answer.feed(chunk(content=piece)) for piece in pieces(text)) + answer.feed(
+        b'data: {"choices":[{"ind'
+    )
     out += answer.break_off()
     assert texts(out)[0, "content"] == text
     assert b'{"choices":[{"ind"' not in out

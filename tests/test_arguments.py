@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -33,7 +34,7 @@ def strings(value: Any) -> str:
 def test_json_decodes_to_its_strings_in_any_cut(value: Any, ascii_only: bool, where: list[int]) -> None:
     raw = json.dumps(value, ensure_ascii=ascii_only)
     at = [0, *sorted(min(w, len(raw)) for w in where), len(raw)]
-    for deltas in ([raw], list(raw), [raw[a:b] for a, b in zip(at, at[1:], strict=False)]):
+    for deltas in ([raw], list(raw), [raw[a:b] for a, b in pairwise(at)]):
         atoms = lex(deltas)
         assert "".join(atom.raw for atom in atoms) == raw
         assert "".join(atom.decoded for atom in atoms if atom.in_string) == strings(value)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from conftest import WORKS, random_prose
@@ -25,7 +26,7 @@ def run(index: Index, texts: list[str], *, is_json: bool, action: Action = Actio
 
 def split(text: str, where: list[int]) -> list[str]:
     at = [0, *sorted(w % (len(text) + 1) for w in where), len(text)]
-    return [text[a:b] for a, b in zip(at, at[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(at)]
 
 
 @given(st.lists(st.integers(0, 3000), max_size=15), st.booleans())
@@ -41,7 +42,10 @@ def test_every_slot_gets_its_own_text_back(index: Index, where: list[int], is_js
 def test_a_redaction_is_the_same_for_every_cut(index: Index, where: list[int], is_json: bool) -> None:
     value = ["1" + INNOCENT, PASSAGE[:250], PASSAGE[250:], INNOCENT, 1.5e3, None]
     text = json.dumps(value) if is_json else "\n".join(map(str, value))
-    (_, [whole]), (channel, slots) = run(index, [text], is_json=is_json), run(index, split(text, where), is_json=is_json)
+    (_, [whole]), (channel, slots) = (
+        run(index, [text], is_json=is_json),
+        run(index, split(text, where), is_json=is_json),
+    )
     assert "".join(slot.kept for slot in slots) == whole.kept
     assert whole.kept.count("[…]") == 1
     assert len(channel.matches) == 1

@@ -59,7 +59,9 @@ def test_a_choice_that_is_over_gets_no_more_text_through(index: Index) -> None:
     assert found.withheld == ["choices.delta.content"]
 
 
-@pytest.mark.parametrize("bad", [1, "a", [], None, {"choices": [1]}, {"choices": [{"index": "0"}]}, {"choices": [{"index": True}]}])
+@pytest.mark.parametrize(
+    "bad", [1, "a", [], None, {"choices": [1]}, {"choices": [{"index": "0"}]}, {"choices": [{"index": True}]}]
+)
 def test_other_shapes_cannot_be_read(index: Index, bad: Any) -> None:
     with pytest.raises(WireError):
         inspect(index, bad)

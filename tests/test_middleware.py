@@ -14,7 +14,9 @@ from guard.errors import PolicyError
 from guard.middleware import GuardMiddleware
 from guard.routes import ROUTES, Guarded, Passed
 
-WHOLE = json.dumps({"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Well."}}]}).encode()
+WHOLE = json.dumps(
+    {"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Well."}}]}
+).encode()
 
 
 def guarded(app: App, index: Index, action: Action = Action.REDACT, **options: Any) -> GuardMiddleware:
@@ -56,7 +58,9 @@ def test_every_other_route_is_denied(index: Index, method: str, path: str) -> No
 
 def test_upgrades_are_denied(index: Index) -> None:
     app = Says(b"secret")
-    got = ask(guarded(app, index), "/health", method="GET", headers=[(b"connection", b"upgrade"), (b"upgrade", b"websocket")])
+    got = ask(
+        guarded(app, index), "/health", method="GET", headers=[(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
+    )
     assert got.status == 404
     assert not app.requests
 
@@ -73,7 +77,9 @@ def test_websockets_are_denied(index: Index, extension: bool) -> None:
 
     extensions = {"websocket.http.response": {}} if extension else {}
     app = guarded(Says(), index)
-    asyncio.run(app({"type": "websocket", "path": "/v1/realtime", "headers": [], "extensions": extensions}, receive, send))
+    asyncio.run(
+        app({"type": "websocket", "path": "/v1/realtime", "headers": [], "extensions": extensions}, receive, send)
+    )
     if extension:
         assert sent[0]["status"] == 404
     else:
@@ -129,7 +135,10 @@ def test_the_request_reaches_the_app_byte_for_byte(index: Index) -> None:
 
 @pytest.mark.parametrize("action", [Action.REDACT, Action.BLOCK])
 def test_a_stream_with_a_passage(index: Index, action: Action) -> None:
-    stream = [chunk(role="assistant", content=""), *(chunk(content=p) for p in pieces(f"{INNOCENT} {PASSAGE} {INNOCENT}"))]
+    stream = [
+        chunk(role="assistant", content=""),
+        *(chunk(content=p) for p in pieces(f"{INNOCENT} {PASSAGE} {INNOCENT}")),
+    ]
     app = Says(*stream, chunk(finish="stop"), b"data: [DONE]\n\n", headers=[(b"x-request-id", b"7")])
     guard = guarded(app, index, action)
     got = ask(guard, request={"stream": True})

@@ -1,4 +1,4 @@
-"""How a guarded response ends when something goes wrong: every branch that could let text out unchecked, or none at all."""
+"""How a guarded response ends when something goes wrong: every branch that could let text out unchecked."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from guard.asgi import Receive, Scope, Send
 from guard.errors import UpstreamError
 
 HELD = WORKS[0][400:480]  # about 65 letters: held, below the threshold
-STREAM = b"".join([chunk(role="assistant", content=""), chunk(content="Well"), chunk(finish="stop"), b"data: [DONE]\n\n"])
-LOUD = json.dumps({"id": "x", "choices": [{"index": 0, "message": {"content": PASSAGE}, "finish_reason": "stop"}]}).encode()
+STREAM = b"".join(
+    [chunk(role="assistant", content=""), chunk(content="Well"), chunk(finish="stop"), b"data: [DONE]\n\n"]
+)
+LOUD = json.dumps(
+    {"id": "x", "choices": [{"index": 0, "message": {"content": PASSAGE}, "finish_reason": "stop"}]}
+).encode()
 
 
 def blocked(got: Got) -> bool:
@@ -35,7 +39,9 @@ def test_encoded_answers_are_decoded_and_sent_plain(index: Index, encoding: byte
         packed = zlib.compress(body) if encoding == b"deflate" else gzip.compress(body)
         parts = [packed[at : at + size] for at in range(0, len(packed), size)]
         headers = [(b"content-encoding", encoding), (b"content-length", b"%d" % len(packed)), (b"etag", b"1")]
-        got = ask(guarded(Says(*parts, kind=kind, headers=headers), index), request={"stream": kind != b"application/json"})
+        got = ask(
+            guarded(Says(*parts, kind=kind, headers=headers), index), request={"stream": kind != b"application/json"}
+        )
         assert got.body == body
         assert b"content-encoding" not in got.headers
         assert b"etag" not in got.headers
@@ -44,7 +50,13 @@ def test_encoded_answers_are_decoded_and_sent_plain(index: Index, encoding: byte
 
 @pytest.mark.parametrize(
     ("encoding", "body"),
-    [(b"br", b"\x0b"), (b"zstd", b"("), (b"gzip, br", b"x"), (b"gzip", b"no gzip"), (b"gzip", gzip.compress(STREAM)[:60])],
+    [
+        (b"br", b"\x0b"),
+        (b"zstd", b"("),
+        (b"gzip, br", b"x"),
+        (b"gzip", b"no gzip"),
+        (b"gzip", gzip.compress(STREAM)[:60]),
+    ],
 )
 @pytest.mark.parametrize("stream", [True, False])
 def test_encodings_that_cannot_be_read_end_as_a_block(index: Index, encoding: bytes, body: bytes, stream: bool) -> None:
@@ -137,7 +149,12 @@ def test_errors_of_the_upstream_pass_as_they_are(index: Index, status: int) -> N
 
 
 @pytest.mark.parametrize(
-    "body", [json.dumps({"error": {"message": PASSAGE}}).encode(), PASSAGE.encode(), json.dumps({"detail": [{PASSAGE: 1}]}).encode()]
+    "body",
+    [
+        json.dumps({"error": {"message": PASSAGE}}).encode(),
+        PASSAGE.encode(),
+        json.dumps({"detail": [{PASSAGE: 1}]}).encode(),
+    ],
 )
 def test_errors_that_quote_a_work_are_withheld(index: Index, body: bytes) -> None:
     got = ask(guarded(Says(body, kind=b"text/plain", status=400), index))

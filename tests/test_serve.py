@@ -62,7 +62,12 @@ def client(port: int) -> openai.OpenAI:
 def recites(request: bytes) -> list[bytes]:
     """What the upstream answers: innocent text, or the passage where the prompt says so."""
     text = PASSAGE if b"recite" in request else INNOCENT
-    return [chunk(role="assistant", content=""), *(chunk(content=p) for p in pieces(text)), chunk(finish="stop"), b"data: [DONE]\n\n"]
+    return [
+        chunk(role="assistant", content=""),
+        *(chunk(content=p) for p in pieces(text)),
+        chunk(finish="stop"),
+        b"data: [DONE]\n\n",
+    ]
 
 
 async def model(peer: Peer) -> None:
@@ -80,7 +85,11 @@ async def model(peer: Peer) -> None:
 
 @pytest.mark.parametrize("action", ["block", "redact"])
 def test_the_real_client(index: Index, action: str) -> None:
-    with ScriptedUpstream(model) as upstream, serving(index, upstream.url, "--action", action) as port, client(port) as ai:
+    with (
+        ScriptedUpstream(model) as upstream,
+        serving(index, upstream.url, "--action", action) as port,
+        client(port) as ai,
+    ):
         for prompt, finish in (("hello", "stop"), ("recite", "content_filter" if action == "block" else "stop")):
             messages = [{"role": "user", "content": prompt}]
             whole = ai.chat.completions.create(model="m", messages=messages)  # type: ignore[call-overload]
@@ -164,7 +173,11 @@ def test_a_damaged_index_is_refused(index: Index, tmp_path: Path) -> None:
             content[4096 + 10] ^= 1  # the first page is the header's
         (tmp_path / file.name).write_bytes(content)
     done = subprocess.run(
-        command("--index", str(tmp_path), "--upstream", "http://127.0.0.1:1"), capture_output=True, text=True, timeout=60, check=False
+        command("--index", str(tmp_path), "--upstream", "http://127.0.0.1:1"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 2
     assert "damaged" in done.stderr

@@ -23,7 +23,8 @@ def test_reads_json(value: object, ascii_only: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [b"", b"{", b"NaN", b"[Infinity]", b"\xff", b'{"a":1,"a":2}', b'{"x":{"a":"b","a":"b"}}', b"[" * 100_000, b"1 2"]
+    "bad",
+    [b"", b"{", b"NaN", b"[Infinity]", b"\xff", b'{"a":1,"a":2}', b'{"x":{"a":"b","a":"b"}}', b"[" * 100_000, b"1 2"],
 )
 def test_refuses_what_readers_would_read_differently(bad: bytes) -> None:
     with pytest.raises(WireError):

@@ -12,7 +12,9 @@ from guard.wire.twin import Twin
 
 
 def event(text: str, ascii_only: bool = False) -> bytes:
-    body = json.dumps({"id": "a", "choices": [{"delta": {"content": text}}]}, separators=(",", ":"), ensure_ascii=ascii_only)
+    body = json.dumps(
+        {"id": "a", "choices": [{"delta": {"content": text}}]}, separators=(",", ":"), ensure_ascii=ascii_only
+    )
     return b"data: " + body.encode() + b"\n\n"
 
 

@@ -21,7 +21,7 @@ LEET = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$
 # Symbols that draw a letter and have no decomposition: regional indicators, negative circled and squared letters.
 DRAWN_LETTER = re.compile(r"(?:REGIONAL INDICATOR SYMBOL|NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL) LETTER (.)$")
 SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])$")
-# Letters by category that a reader sees as nothing, an apostrophe or a stretched line: strewn in, they would break runs.
+# Letters by category that a reader sees as nothing, an apostrophe or a stretched line: strewn in, they break runs.
 NOISE = re.compile(r"^MODIFIER LETTER |^ARABIC TATWEEL$|HANGUL \w*\s?FILLER$")
 # Scripts in which one character carries about as much as three letters of an alphabet.
 SPREAD_NAMES = ("CJK UNIFIED", "CJK COMPAT", "HIRAGANA", "KATAKANA", "YI SYLLABLE", "TANGUT", "NUSHU", "IDEOGRAPHIC")

@@ -13,8 +13,8 @@ from guard.wire.fields import Each, Field, Shape
 
 
 class Names:
-    """Strings that the server chooses. One that was let through may come again; new ones, all of them together being one
-    text, must match nothing. Once they do, no new one passes.
+    """Strings that the server chooses. One that was let through may come again; new ones, all of them together being
+    one text, must match nothing. Once they do, no new one passes.
     """
 
     __slots__ = ("_guard", "_passed", "_spoilt")

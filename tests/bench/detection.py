@@ -2,8 +2,8 @@
 
 Indexes the five novels with `indexer build`, replays every output of `regurgitated.jsonl.gz` and every benign text as a
 stream in three cuts (whole, one code point at a time, random tokens), and judges by the exact oracle of the tests.
-Exit status 1 if a run was missed, more than 40 letters of one left, the output depends on the cut, or benign text without
-a run of 124 letters was acted on.
+Exit status 1 if a run was missed, more than 40 letters of one left, the output depends on the cut, or benign text
+without a run of 124 letters was acted on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -59,7 +60,7 @@ def cuts(text: str, rng: random.Random) -> Iterator[list[str]]:
     yield [text]
     yield list(text)
     at = [0, *sorted(rng.sample(range(len(text) + 1), len(text) // 4)), len(text)]
-    yield [text[a:b] for a, b in zip(at, at[1:], strict=False)]
+    yield [text[a:b] for a, b in pairwise(at)]
 
 
 def judge(index: Index, oracle: LargeOracle, texts: Iterator[str]) -> Tally:
@@ -84,7 +85,9 @@ def judge(index: Index, oracle: LargeOracle, texts: Iterator[str]) -> Tally:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=os.environ.get("GUARD_DATA"), required="GUARD_DATA" not in os.environ)
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("GUARD_DATA"), required="GUARD_DATA" not in os.environ
+    )
     data = Path(parser.parse_args().data)
     with tempfile.TemporaryDirectory() as folder:
         build = [sys.executable, "-m", "indexer", "build", str(data / "works"), "--out", folder]

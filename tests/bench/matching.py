@@ -1,7 +1,7 @@
 """Cost of matching: `python tests/bench/matching.py --index DIR TEXT...`.
 
-Feeds text token by token (4.3 characters on average) to a StreamGuard, as one stream and as 100 interleaved streams, and
-compares it with folding alone and with doing nothing. Best of five runs, one core.
+Feeds text token by token (4.3 characters on average) to a StreamGuard, as one stream and as 100 interleaved streams,
+and compares it with folding alone and with doing nothing. Best of five runs, one core.
 """
 
 from __future__ import annotations
