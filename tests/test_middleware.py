@@ -75,7 +75,7 @@ def test_websockets_are_denied(index: Index, extension: bool) -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    extensions = {"websocket.http.response": {}} if extension else {}
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if extension else {}
     app = guarded(Says(), index)
     asyncio.run(
         app({"type": "websocket", "path": "/v1/realtime", "headers": [], "extensions": extensions}, receive, send)

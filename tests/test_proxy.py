@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import random
 import socket
 import sys
 import time
@@ -529,6 +531,53 @@ async def test_many_streams_at_once() -> None:
     with ScriptedUpstream(script) as upstream:
         async with served(ReverseProxy(upstream.url)) as port:
             await asyncio.gather(*(one(port, b"stream %d" % n) for n in range(50)))
+
+
+@on_each_loop
+async def test_nothing_is_left_behind_whoever_fails_whenever() -> None:
+    """Both sides break off at random; the upstream also resets, cuts pieces small and sends garbage."""
+    rng = random.Random(7)
+
+    async def script(peer: Peer) -> None:
+        while rng.random() < 0.9:
+            await peer.request()
+            await asyncio.sleep(rng.random() * 0.005)
+            await peer.send(STREAM_HEAD)
+            for _ in range(rng.randrange(10)):
+                await peer.send(
+                    *rng.choice([[b"9\r\nevent", b"bytes\r", b"\n"], [chunk(b"x" * 5000)]]), pause_seconds=0.0005
+                )
+                match rng.randrange(60):
+                    case 0:
+                        return peer.reset()
+                    case 1:
+                        return peer.close()
+                    case 2:
+                        await peer.send(b"garbage")
+            await peer.send(LAST_CHUNK)
+        return peer.reset() if rng.random() < 0.5 else None
+
+    async def converse(port: int) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            async with Client(port) as client:
+                while rng.random() < 0.9:
+                    await client.ask(rng.choice(["GET", "POST"]), "/", bytes(rng.choice([0, 9, 200_000])))
+                    if rng.random() < 0.1:
+                        return
+                    await client.head()
+                    if rng.random() < 0.1:
+                        return
+                    await client.body()
+
+    logging.getLogger("uvicorn.error").disabled = True  # it tells of every answer that was cut off
+    with ScriptedUpstream(script) as upstream:
+        proxy = ReverseProxy(Upstream(upstream.url, idle_seconds=0.01))
+        async with served(proxy) as port:
+            for _ in range(4):
+                await asyncio.gather(*(converse(port) for _ in range(30)))
+            await asyncio.sleep(0.05)
+            assert not proxy.upstream._open
+    logging.getLogger("uvicorn.error").disabled = False
 
 
 def test_bad_address_is_refused_at_once() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 from scripted_upstream import LAST_CHUNK, STREAM_HEAD, Peer, ScriptedUpstream, answer
 from scripted_upstream import chunk as http_chunk
 from test_answer import INNOCENT, PASSAGE, chunk, leaked_letters, pieces
@@ -79,7 +80,7 @@ async def model(peer: Peer) -> None:
             text = PASSAGE if b"recite" in request.body else INNOCENT
             message = {"role": "assistant", "content": text}
             body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m"}
-            body["choices"] = [{"index": 0, "message": message, "finish_reason": "stop"}]  # type: ignore[assignment]
+            body["choices"] = [{"index": 0, "message": message, "finish_reason": "stop"}]
             await peer.send(answer(json.dumps(body).encode(), b"content-type: application/json"))
 
 
@@ -91,9 +92,9 @@ def test_the_real_client(index: Index, action: str) -> None:
         client(port) as ai,
     ):
         for prompt, finish in (("hello", "stop"), ("recite", "content_filter" if action == "block" else "stop")):
-            messages = [{"role": "user", "content": prompt}]
-            whole = ai.chat.completions.create(model="m", messages=messages)  # type: ignore[call-overload]
-            stream = list(ai.chat.completions.create(model="m", messages=messages, stream=True))  # type: ignore[call-overload]
+            messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": prompt}]
+            whole = ai.chat.completions.create(model="m", messages=messages)
+            stream = list(ai.chat.completions.create(model="m", messages=messages, stream=True))
             streamed = "".join(event.choices[0].delta.content or "" for event in stream)
             assert whole.choices[0].message.content == streamed
             assert whole.choices[0].finish_reason == stream[-1].choices[0].finish_reason == finish

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import shutil
 import socket
@@ -566,6 +567,23 @@ async def test_cancelling_a_request_closes_its_connection() -> None:
         await asyncio.sleep(0.05)
         assert left
         assert not upstream._open
+        await upstream.close()
+
+
+@on_each_loop
+async def test_cancelling_at_any_moment_leaves_nothing_behind() -> None:
+    """uvloop doesn't report the loss of a connection that was cancelled while it was being made."""
+    with ScriptedUpstream(keep_answering) as server:
+        upstream = Upstream(server.url)
+        for turns in range(12):
+            asking = asyncio.create_task(upstream.request("GET", b"/", []))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                (await asking).abort()
+            await asyncio.sleep(0.005)
+            assert upstream._open == set(upstream._idle)
         await upstream.close()
 
 
