@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -94,9 +93,7 @@ class GuardMiddleware:
 
     async def _guarded(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await read_body(scope, receive, self._max_body_bytes)
-            request = _parsed(body)
-            dialect.check_request(request)
+            responder, replay = await self._prepared(dialect, scope, receive, send)
         except ClientLeft:
             return
         except BodyTooLarge as error:
@@ -110,22 +107,28 @@ class GuardMiddleware:
                 send, 400, message=str(error), kind="invalid_request_error", code=error.code, parameter=error.parameter
             )
             return
-        await self._answer(dialect, request, body, scope, receive, send)
-
-    async def _answer(
-        self, dialect: Dialect, request: Mapping[str, Any], body: bytes, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        def new_answer(whole: bool) -> Answer:
-            envelope = dialect.envelope(request, int(time.time()), whole=whole)
-            return Answer(dialect, self._new_guard, dialect.choices(request), envelope, whole=whole)
-
-        responder = Responder(send, new_answer, streamed=request.get("stream") is True)
         self.metrics.open_streams.inc()
         try:
-            await responder.run(self._app, scope, _replayed(body, receive))
+            await responder.run(self._app, scope, replay)
         finally:
             self.metrics.open_streams.dec()
             self._count(scope["path"], responder)
+
+    async def _prepared(
+        self, dialect: Dialect, scope: Scope, receive: Receive, send: Send
+    ) -> tuple[Responder, Receive]:
+        """Reads and checks the request. Apart from `run`, so that no long prompt stays in a frame while it streams."""
+        body = await read_body(scope, receive, self._max_body_bytes)
+        request = _parsed(body)
+        dialect.check_request(request)
+        choices, created_seconds = dialect.choices(request), int(time.time())
+        model = {"model": request.get("model")}
+
+        def new_answer(whole: bool) -> Answer:
+            envelope = dialect.envelope(model, created_seconds, whole=whole)
+            return Answer(dialect, self._new_guard, choices, envelope, whole=whole)
+
+        return Responder(send, new_answer, streamed=request.get("stream") is True), _replayed(body, receive)
 
     def _new_guard(self) -> StreamGuard:
         return StreamGuard(self._index, self._policy)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from guard.config import Settings
 from guard.errors import ConfigError, GuardError
@@ -95,7 +95,7 @@ def _texts(file: Path, field: str | None) -> Iterator[tuple[str, str | GuardErro
                 yield f"{file}:{number}", _field_of(line, field, f"{file}:{number}")
 
 
-def _open(file: Path) -> IO[bytes]:
+def _open(file: Path) -> BinaryIO | gzip.GzipFile:
     if str(file) == "-":
         return open(0, "rb", closefd=False)
     return gzip.open(file) if file.suffix == ".gz" else file.open("rb")

@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             date_header=False,
             timeout_graceful_shutdown=30,
         )

@@ -97,6 +97,16 @@ def test_a_design_is_the_smallest_that_reaches_its_rate(rate: float) -> None:
         assert all(blocked_rate(smaller, probes) > rate for probes in range(1, MOST_PROBES + 1))
 
 
+def test_no_more_probes_than_the_kernels_can_draw() -> None:
+    """One more would set no other bit, and the formula would promise what the filter doesn't keep."""
+    bits = []
+    for probes in (MOST_PROBES - 1, MOST_PROBES, MOST_PROBES + 1):
+        bloom = BloomFilter(BloomDesign(1, 1.0, probes, 0.5), np.zeros(LEAST_BLOCKS * 8, dtype=np.uint64))
+        bloom.add(numbers(8, 50))
+        bits.append(np.unpackbits(bloom.words.view(np.uint8)).sum())
+    assert bits[0] < bits[1] == bits[2]
+
+
 def test_the_default_design() -> None:
     """What the documentation states."""
     design = BloomDesign.for_rate(1_000_000, 1e-4)

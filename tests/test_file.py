@@ -371,8 +371,8 @@ def test_a_full_disk_leaves_nothing_where_nothing_was(tmp_path: Path) -> None:
 def test_wherever_writing_fails_an_index_is_there(
     folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, nth: int
 ) -> None:
-    """The old one, or the new one once its manifest has its name; and no temporary file."""
-    old = facts(open_index(folder))
+    """The old one, as it was, or the new one once its manifest has its name; and no temporary file."""
+    old, before = facts(open_index(folder)), content(folder)
     owner = os if call == "fsync" else Path
     real, calls = getattr(owner, call), 0
 
@@ -388,7 +388,7 @@ def test_wherever_writing_fails_an_index_is_there(
         write(folder, RECORDS[:1])
     monkeypatch.undo()
     found = open_index(folder)
-    assert facts(found) == old or found.works == RECORDS[:1]
+    assert (facts(found), content(folder)) == (old, before) or found.works == RECORDS[:1]
     assert not list(folder.glob(".*"))
     write(folder, RECORDS[:1])  # and the next try works and tidies up
     assert sorted(content(folder)) == [MANIFEST, segment_of(folder).name]
