@@ -252,8 +252,10 @@ class Answer:
         """Everything in the waiting events that is decided, in their order."""
         out, waiting = b"", []
         for entry in self._entries:
-            if any(slot.waiting for slot in entry.found.slots):
-                if any(slot.kept for slot in entry.found.slots):
+            undecided = [slot for slot in entry.found.slots if slot.waiting]
+            if undecided:
+                held = any(self._channels[slot.key].holding for slot in undecided)
+                if held and any(slot.kept for slot in entry.found.slots):
                     out += self._sent(entry)
                     entry.split = True
                 waiting.append(entry)

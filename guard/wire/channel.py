@@ -49,6 +49,11 @@ class Channel:
         self.matches: list[Match] = []
         self.blocked: Match | None = None
 
+    @property
+    def holding(self) -> bool:
+        """Is text held for what it matches? If not, all that can be waiting is half an escape."""
+        return self._guard.holding
+
     def check(self, text: str) -> tuple[Event, ...] | None:
         """None if all of a plain text may leave at once and none waits before it, else what to do, for `feed`."""
         events = self._guard.feed(text)
