@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-LEET = dict(zip("01345 7@$", "oieas tas", strict=True))
+LEET = dict(zip("01l3457@$", "oiieastas", strict=True))  # l, I and 1 are one letter
 
 
 def oracle_fold(text: str) -> tuple[str, list[int]]:

@@ -21,7 +21,7 @@ from guard.index.fold import (
 )
 
 UNICODE_3_2 = unicodedata.ucd_3_2_0  # the same in every Python
-LEET = str.maketrans("013457@$", "oieastas")
+LEET = str.maketrans("01l3457@$", "oiieastas")
 ALL_CODE_POINTS = "".join(map(chr, range(0x110000)))
 ASSIGNED_3_2 = [char for char in ALL_CODE_POINTS[:0xE0080] if UNICODE_3_2.category(char) not in ("Cn", "Co")]
 
@@ -63,7 +63,7 @@ def test_marks_punctuation_and_controls_leave_nothing() -> None:
         and not any(UNICODE_3_2.category(part)[0] in "LN" for part in UNICODE_3_2.normalize("NFKD", char))
     ]
     assert len(silent) > 3000
-    assert [char for char in silent if letters(char)] == ["@", "\u0345", "﹫", "＠"]
+    assert [char for char in silent if letters(char)] == ["@", "﹫", "＠"]
 
 
 @given(any_text, any_text)
@@ -97,7 +97,7 @@ def test_letters_fit_the_room_that_the_kernels_are_given() -> None:
 
 def test_the_table_is_frozen() -> None:
     """Another table is another meaning of every fingerprint: indexes must be built again. Change it knowingly."""
-    assert FOLD_DIGEST == "7b9727595c5a7e4a"
+    assert FOLD_DIGEST == "472c14e7625cb703"
 
 
 def test_the_fold_does_not_ask_the_running_python(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_the_shipped_table_is_what_its_generator_makes() -> None:
     [
         ("", ""),
         ("Call me Ishmael.", "callmeishmael"),
-        ("C4LL m3 15hm@e1 $0", "callmeishmaeiso"),  # leet: 1 is read as i
+        ("C4LL m3 15hm@e1 $0", "callmeishmaelso"),  # leet
         ("26 89", "2689"),  # digits that stand for no letter
         ("**bold** _it_ `code` ~x~ # > |", "bolditcodex"),
         ("crème brûlée, naïve", "cremebruleenaive"),
@@ -139,12 +139,14 @@ def test_the_shipped_table_is_what_its_generator_makes() -> None:
         ("🇭🇪🇱🇱🇴", "hello"),  # regional indicators
         ("Ⓐⓑ 🅒🅳 🄴 ⒡ ᵍ ₕ", "abcdefgh"),  # circled, squared, bracketed, raised
         ("ɑɡıⅿℓ", "agiml"),
+        ("It will, lt wiII, 1t w1ll", "itwillitwillitwill"),
+        ("øđħłŧƀɇɨʉ ƁɗɠⱥƵ", "odhltbeiubdgaz"),  # strokes and hooks
         ("① ⅳ ½ ²", "iivi22"),
         ("١٢٣ ४५६ ๗ ߉ 𝟗", "i2eas6t99"),  # digits of other scripts are those of ASCII
     ],
 )
 def test_what_a_reader_takes_for_the_same_is_the_same(text: str, expected: str) -> None:
-    assert letters(text) == expected
+    assert letters(text) == expected.replace("l", "i")  # l, I and 1 are drawn alike
 
 
 # Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt, 14.0): drawn as nothing.
@@ -159,7 +161,7 @@ def test_invisible_code_points_leave_nothing() -> None:
     assert letters("".join(map(chr, INVISIBLE))) == ""
 
 
-@pytest.mark.parametrize("strewn", [*"\u02bc\u02b9\u02c8\u0640\u2800\u00b7\u2019\ud800❶"])
+@pytest.mark.parametrize("strewn", [*"\u02bc\u02b9\u02c8\u0640\u2800\u00b7\u2019\ud800❶ꓸꓹꞌǃʔߴՙ々\u0345"])
 def test_what_looks_like_a_stroke_or_nothing_leaves_nothing(strewn: str) -> None:
     """Modifier apostrophes and primes, tatweel, blank Braille, lone surrogates, symbols."""
     assert letters(strewn.join("don't")) == "dont"

@@ -17,12 +17,15 @@ import numpy as np
 
 from guard.index.fold import SPREAD, TABLE_PATH
 
-LEET = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
+# l, I and 1 are drawn alike in many fonts ("lt was the best of tirnes"), so they are one letter.
+LEET = {"0": "o", "1": "i", "l": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 # Symbols that draw a letter and have no decomposition: regional indicators, negative circled and squared letters.
 DRAWN_LETTER = re.compile(r"(?:REGIONAL INDICATOR SYMBOL|NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL) LETTER (.)$")
+# Strokes, hooks and tails aren't marks that decompose, but a reader sees the letter through them: ø đ ł ŧ ɓ ɗ.
+CROSSED_LETTER = re.compile(r"LATIN (?:SMALL|CAPITAL) LETTER ([A-Z]) (?:WITH |BAR$)")
 SMALL_CAPITAL = re.compile(r"LATIN LETTER SMALL CAPITAL ([A-Z])$")
 # Letters by category that a reader sees as nothing, an apostrophe or a stretched line: strewn in, they break runs.
-NOISE = re.compile(r"^MODIFIER LETTER |^ARABIC TATWEEL$|HANGUL \w*\s?FILLER$")
+NOISE = re.compile(r"^MODIFIER LETTER |HANGUL \w*\s?FILLER$|LETTER (?:SALTILLO|GLOTTAL STOP|RETROFLEX CLICK)$")
 # Scripts in which one character carries about as much as three letters of an alphabet.
 SPREAD_NAMES = ("CJK UNIFIED", "CJK COMPAT", "HIRAGANA", "KATAKANA", "YI SYLLABLE", "TANGUT", "NUSHU", "IDEOGRAPHIC")
 
@@ -33,7 +36,7 @@ def letter_byte(code_point: int) -> int:
 
 
 def ascii_letters(char: str) -> bytes:
-    folded = LEET.get(char, char).lower()
+    folded = LEET.get(char.lower(), char.lower())
     return folded.encode() if folded.isascii() and folded.isalnum() else b""
 
 
@@ -48,7 +51,7 @@ def confusable_prototypes() -> dict[str, bytes]:
         options = [entry["c"] for entry in alike if entry["c"].isascii() and entry["c"].isalpha()]
         if options:  # a small letter first: ı looks like i, I and l, and disguised text is mostly small letters
             best = min(options, key=lambda option: (len(option), not option.islower(), option))
-            found[char] = best.lower().encode()
+            found[char] = b"".join(map(ascii_letters, best))
     return found
 
 
@@ -57,10 +60,10 @@ def fold_part(char: str, prototypes: dict[str, bytes]) -> bytes | None:
     if char.isascii():
         return ascii_letters(char)
     category, name, code_point = unicodedata.category(char), unicodedata.name(char, ""), ord(char)
-    if NOISE.search(name):
+    if category == "Lm" or NOISE.search(name):  # iteration marks, tone letters that look like stops, stretched lines
         return b""
-    if drawn := DRAWN_LETTER.search(name) or SMALL_CAPITAL.search(name):
-        return drawn[1].lower().encode()
+    if drawn := DRAWN_LETTER.search(name) or SMALL_CAPITAL.search(name) or CROSSED_LETTER.match(name):
+        return ascii_letters(drawn[1])
     if category == "Nd":
         return ascii_letters(str(unicodedata.digit(char)))
     if category[0] != "L" and category != "Nl":
@@ -76,12 +79,14 @@ def fold_part(char: str, prototypes: dict[str, bytes]) -> bytes | None:
             return prototypes[form]
         capital = SMALL_CAPITAL.search(unicodedata.name(form, "")) if len(form) == 1 else None
         if capital:
-            return capital[1].lower().encode()
+            return ascii_letters(capital[1])
     return bytes((letter_byte(code_point),))
 
 
 def decompose(char: str) -> str:
-    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).casefold())
+    """Marks go before the case is folded: that of U+0345 would make a letter of it."""
+    plain = "".join(part for part in unicodedata.normalize("NFKD", char) if unicodedata.category(part)[0] != "M")
+    return unicodedata.normalize("NFKD", plain.casefold())
 
 
 def fold_code_point(code_point: int, prototypes: dict[str, bytes]) -> bytes | None:
