@@ -6,6 +6,7 @@ Precedence: command line, then environment, then file, then default.
 from __future__ import annotations
 
 import ipaddress
+import re
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +19,8 @@ from guard.errors import ConfigError
 from guard.policy import AVAILABLE, Action, Policy
 
 ENVIRONMENT_PREFIX = "GUARD_"
-# GUARD_* names that aren't settings of the guard.
-NOT_SETTINGS = frozenset({"GUARD_CONFIG", "GUARD_DATA", "GUARD_E2E_HOME", "GUARD_E2E", "GUARD_LAW_CASES"})
+# GUARD_* names that aren't settings: our own of other use, and what Kubernetes sets for a Service called guard.
+NOT_SETTINGS = re.compile(r"GUARD_(?:CONFIG|DATA|E2E_HOME|LAW_CASES|SERVICE_.*|PORT(?:_.*)?)")
 
 
 class Settings(BaseModel):
@@ -124,7 +125,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, st
     return {
         name.removeprefix(ENVIRONMENT_PREFIX).lower(): (value, f"environment variable {name}")
         for name, value in environment.items()
-        if name.startswith(ENVIRONMENT_PREFIX) and name not in NOT_SETTINGS
+        if name.startswith(ENVIRONMENT_PREFIX) and not NOT_SETTINGS.fullmatch(name)
     }
 
 

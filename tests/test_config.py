@@ -208,3 +208,9 @@ def test_settings_are_a_value() -> None:
     settings = load_settings(None, {}, REQUIRED)
     with pytest.raises(ValidationError, match="frozen"):
         settings.threshold = 1
+
+
+@pytest.mark.parametrize("name", ["GUARD_SERVICE_HOST", "GUARD_PORT", "GUARD_PORT_8080_TCP_ADDR"])
+def test_what_kubernetes_sets_for_a_service_called_guard_is_no_setting(name: str) -> None:
+    flags = {"index": "i", "upstream": "http://127.0.0.1:1"}
+    assert load_settings(None, {name: "10.0.0.1"}, flags).listen == "127.0.0.1:8080"

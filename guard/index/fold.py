@@ -6,7 +6,8 @@ Having no context, the fold commutes with cutting the text anywhere: fold(a + b)
 
 ASCII letters and digits are themselves, but for l, which is drawn like I and 1 and so becomes i, and the digits that
 stand for letters: 0→o 1→i 3→e 4→a 5→s 7→t. A letter of another alphabet is 0x80 | its low seven bits; a Han character
-or kana is three such bytes, and so is a Hangul syllable (lead, vowel twice; the tail consonant is dropped so that composed and decomposed text agree).
+or kana is three such bytes, and so is a Hangul syllable (lead, vowel twice; the tail consonant is dropped so that
+composed and decomposed text agree).
 
 The table is frozen in `fold_table.bin` (made by `make_fold_table.py`): little-endian uint32; the first 0x1100 entries
 give each page of 256 code points the position of its cells; a cell is 0 (dropped), SPREAD (three letters, computed), or
