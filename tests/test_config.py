@@ -69,7 +69,7 @@ def test_sources_add_up(file: Path) -> None:
     assert settings == Settings(index=Path("books"), upstream="http://x", threshold=150, action=Action.REDACT)
 
 
-@pytest.mark.parametrize("name", ["GUARD_CONFIG", "GUARD_DATA", "GUARD_E2E", "GUARD_LAW_CASES"])
+@pytest.mark.parametrize("name", ["GUARD_CONFIG", "GUARD_DATA", "GUARD_E2E_HOME", "GUARD_LAW_CASES"])
 def test_names_that_are_no_settings_are_left_alone(name: str) -> None:
     assert load_settings(None, {name: "anything"}, REQUIRED)
 
