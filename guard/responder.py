@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-import orjson
-
 from guard.asgi import App, Headers, Message, Receive, Scope, Send
 from guard.errors import UpstreamError, WireError
 from guard.metrics import Outcome
-from guard.wire.answer import ERROR_WITHHELD, Answer, strings_of
+from guard.wire.answer import Answer, strings_of
+from guard.wire.emit import ERROR_WITHHELD, UPSTREAM_DIED, dumps, sse
+from guard.wire.strict_json import parse
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +24,6 @@ SILENCE_SECONDS: Final = 10.0
 # They describe the bytes as the upstream sent them.
 DESCRIBES_BYTES: Final = frozenset(
     (b"content-length", b"content-encoding", b"etag", b"digest", b"content-digest", b"repr-digest", b"content-md5")
-)
-_UPSTREAM_DIED: Final = orjson.dumps(
-    {"error": {"message": "The inference server broke off its answer.", "type": "server_error", "code": 502}}
 )
 
 
@@ -115,7 +112,7 @@ class Responder:
 
     def _begin(self) -> None:
         """The first piece of the body has come: decide how to read it. Raises WireError for what can't be read."""
-        headers = {name.lower(): value for name, value in self._start["headers"]}
+        headers = {name.lower(): value for name, value in self._start.get("headers", ())}
         encoding = headers.get(b"content-encoding", b"identity").strip().lower()
         if encoding in (b"gzip", b"x-gzip", b"deflate"):
             self._decoder = zlib.decompressobj(wbits=47 if encoding != b"deflate" else 15)
@@ -136,8 +133,8 @@ class Responder:
         if self._decoder is None:
             return piece
         out = self._decoder.decompress(piece, MAX_ANSWER_BYTES)
-        if self._decoder.unconsumed_tail:
-            raise WireError("the upstream's answer unpacks to more than the guard takes")
+        if self._decoder.unconsumed_tail or self._decoder.unused_data:
+            raise WireError("the upstream's answer unpacks to more than the guard takes, or goes on after its end")
         if not more and not self._decoder.eof:
             raise WireError("the upstream's compressed answer is incomplete")
         return out
@@ -169,14 +166,15 @@ class Responder:
 
     def _error(self, body: bytes) -> bytes:
         """An error of the upstream passes, unless it quotes a protected work."""
+        text: str | None
         try:
-            text = "\n".join(strings_of(orjson.loads(body)))
-        except orjson.JSONDecodeError:
-            text = body.decode(errors="replace")
-        if self._new_answer(True).names_pass(text):
+            text = "\n".join(strings_of(parse(body)))
+        except WireError:
+            text = None if body.lstrip()[:1] in (b"{", b"[", b'"') else body.decode(errors="replace")
+        if text is not None and self._new_answer(True).names_pass(text):
             return body
         self._start = {**self._start, "headers": [(b"content-type", b"application/json")]}
-        return ERROR_WITHHELD
+        return dumps(ERROR_WITHHELD)
 
     async def _give(self, out: bytes, *, more: bool) -> None:
         self._finished = not more
@@ -193,7 +191,7 @@ class Responder:
         """The app's start, with the headers right for what leaves."""
         if self._mode is not _Mode.STREAM and self._decoder is None and out == b"".join(self._buffer):
             return self._start
-        headers: Headers = [pair for pair in self._start["headers"] if pair[0].lower() not in DESCRIBES_BYTES]
+        headers: Headers = [pair for pair in self._start.get("headers", ()) if pair[0].lower() not in DESCRIBES_BYTES]
         if self._mode is not _Mode.STREAM:
             headers.append((b"content-length", b"%d" % len(out)))
         return {**self._start, "headers": headers}
@@ -218,13 +216,13 @@ class Responder:
         """The app died: what was held below the threshold leaves, the error follows, the connection is cut."""
         if self._started:
             if self._mode is _Mode.STREAM and self.answer is not None:
-                await self._give(self.answer.break_off() + b"data: " + _UPSTREAM_DIED + b"\n\n", more=True)
+                await self._give(self.answer.break_off() + sse(UPSTREAM_DIED), more=True)
             raise error
         if not isinstance(error, UpstreamError):
             raise error  # a fault of the app before it answered is the server's to report
         headers = [(b"content-type", b"application/json")]
         self._mode, self._start = _Mode.WHOLE, {"type": "http.response.start", "status": 502, "headers": headers}
-        await self._give(_UPSTREAM_DIED, more=False)
+        await self._give(dumps(UPSTREAM_DIED), more=False)
 
     def _say_alive(self) -> None:
         self._ping = None

@@ -54,7 +54,7 @@ async def call(
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
             assert not got.status
-            got.status, got.headers = message["status"], dict(message["headers"])
+            got.status, got.headers = message["status"], dict(message.get("headers", ()))
         else:
             assert got.status
             assert not got.ended

@@ -77,7 +77,7 @@ def texts(raw: bytes) -> dict[tuple[int, str], str]:
     """Per choice and field, the text that a client puts together."""
     out: dict[tuple[int, str], str] = {}
     for event in events(raw):
-        for choice in event["choices"] if isinstance(event, dict) else ():
+        for choice in event.get("choices", ()) if isinstance(event, dict) else ():
             delta = dict(choice.get("delta") or {"text": choice.get("text")})
             for call in delta.pop("tool_calls", None) or ():
                 delta["arguments"] = (call.get("function") or {}).get("arguments")
@@ -91,7 +91,7 @@ def texts(raw: bytes) -> dict[tuple[int, str], str]:
 def finishes(raw: bytes) -> dict[int, str]:
     found: dict[int, str] = {}
     for event in events(raw):
-        for choice in event["choices"] if isinstance(event, dict) else ():
+        for choice in event.get("choices", ()) if isinstance(event, dict) else ():
             if choice.get("finish_reason"):
                 assert choice["index"] not in found, "a choice ended twice"
                 found[choice["index"]] = choice["finish_reason"]

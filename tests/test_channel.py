@@ -16,7 +16,7 @@ INNOCENT = random_prose(78, 40)
 
 
 def run(index: Index, texts: list[str], *, is_json: bool, action: Action = Action.REDACT) -> tuple[Channel, list[Slot]]:
-    channel = Channel(StreamGuard(index, Policy(action=action)), is_json=is_json)
+    channel = Channel(StreamGuard(index, Policy(action=action)), [], is_json=is_json)
     slots = [Slot(("choices", 0, "x"), {}, "x", text, is_json) for text in texts]
     for slot in slots:
         channel.feed(slot)
@@ -70,7 +70,7 @@ def test_half_an_escape_at_the_end_leaves_with_the_end(index: Index) -> None:
 
 
 def test_a_marker_with_quotes_stays_valid_json(index: Index) -> None:
-    channel = Channel(StreamGuard(index, Policy(action=Action.REDACT, marker='"…"')), is_json=True)
+    channel = Channel(StreamGuard(index, Policy(action=Action.REDACT, marker='"…"')), [], is_json=True)
     slot = Slot(("choices", 0, "x"), {}, "x", json.dumps({"t": PASSAGE}), is_json=True)
     channel.feed(slot)
     channel.close()

@@ -69,10 +69,13 @@ def test_other_shapes_cannot_be_read(index: Index, bad: Any) -> None:
 
 def test_names_together_are_one_text(index: Index) -> None:
     names = Names(StreamGuard(index, Policy()))
-    assert names.passes("chatcmpl-1")
+    assert names.passes("id", "chatcmpl-1")
+    assert names.passes("model", "m")
     parts = [WORKS[0][at : at + 20] for at in range(0, 200, 20)]
-    passed = [names.passes(part) for part in parts]
+    passed = [names.passes("id", part) for part in parts]
     assert passed[:2] == [True, True]
     assert not any(passed[3:])
-    assert names.passes("chatcmpl-1")  # it was let through before
-    assert not names.passes("chatcmpl-2")
+    assert names.passes("model", "m")  # as it stood there before
+    assert not names.passes("model", "n")
+    assert not names.passes("id", "chatcmpl-1")
+    assert names.passes("finish_reason", "stop")

@@ -20,7 +20,7 @@ def event(text: str, ascii_only: bool = False) -> bytes:
 
 @pytest.fixture
 def twin(index: Index) -> Twin:
-    made = Twin.of(event("one"), slot("one"), Channel(StreamGuard(index, Policy()), is_json=False))
+    made = Twin.of(event("one"), slot("one"), Channel(StreamGuard(index, Policy()), [], is_json=False))
     assert made
     return made
 
@@ -31,7 +31,7 @@ def slot(text: str) -> Slot:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
 def test_reads_the_text_of_a_twin(index: Index, text: str, ascii_only: bool) -> None:
-    twin = Twin.of(event("one"), slot("one"), Channel(StreamGuard(index, Policy()), is_json=False))
+    twin = Twin.of(event("one"), slot("one"), Channel(StreamGuard(index, Policy()), [], is_json=False))
     assert twin
     assert twin.text(event(text, ascii_only)) == text
 
@@ -49,7 +49,7 @@ def test_other_events_are_no_twins(twin: Twin) -> None:
 
 
 def test_no_twin_where_the_place_is_not_certain(index: Index) -> None:
-    channel = Channel(StreamGuard(index, Policy()), is_json=False)
+    channel = Channel(StreamGuard(index, Policy()), [], is_json=False)
     twice = b'data: {"content":"one","x":{"content":"one"}}\n\n'
     assert Twin.of(twice, slot("one"), channel) is None
     assert Twin.of(event("one").replace(b":", b": "), slot("one"), channel) is None

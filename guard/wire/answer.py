@@ -6,39 +6,22 @@ field for itself, and leave as they came too, but for one that was split at a ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-import orjson
-
-from guard.errors import WireError
 from guard.match import Match
 from guard.stream import Event, StreamGuard
 from guard.wire.channel import Channel, ChannelKey, Slot
+from guard.wire.choices import Choices, choices_of
 from guard.wire.dialect import FILTERED, NOT_CHECKED, Dialect, block_reason
+from guard.wire.emit import DONE, ERROR_WITHHELD, dumps, sse
+from guard.wire.entry import Entry
 from guard.wire.inspect import Inspection, Inspector, Names
 from guard.wire.sse import SseEvent, SseSplitter
 from guard.wire.strict_json import parse
 from guard.wire.twin import Twin
 
-DONE: Final = b"data: [DONE]\n\n"
 MAX_TWINS: Final = 16
-ERROR_WITHHELD: Final = orjson.dumps(
-    {"error": {"message": "The server's error message was withheld by the guard.", "type": "server_error", "code": 500}}
-)
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """An event that waits. `split`: a part of it has left, with all that it carries besides text."""
-
-    raw: bytes
-    prefix: bytes
-    event: dict[str, Any]
-    found: Inspection
-    edited: bool
-    split: bool = False
 
 
 class Answer:
@@ -47,19 +30,18 @@ class Answer:
     """
 
     __slots__ = (
-        "_begun",
+        "_changed",
         "_channels",
+        "_choices",
         "_dialect",
+        "_done",
         "_entries",
         "_envelope",
-        "_expected",
         "_inspector",
         "_names",
         "_new_guard",
-        "_over",
         "_splitter",
         "_twins",
-        "blocked",
         "events",
         "stopped",
         "withheld_fields",
@@ -76,18 +58,17 @@ class Answer:
     ) -> None:
         self._dialect = dialect
         self._new_guard = new_guard
-        self._expected = expected
         self._envelope = dict(envelope)
+        self._choices = Choices(expected)
         self._splitter = SseSplitter()
         self._channels: dict[ChannelKey, Channel] = {}
-        self._entries: list[_Entry] = []
+        self._changed: list[Slot] = []  # slots on whose text the channels decided something
+        self._entries: dict[int, Entry] = {}  # events that wait, by their order
         self._twins: list[Twin] = []
-        self._over: set[ChannelKey] = set()
-        self._begun: set[int] = set()
         self._names = Names(new_guard())
         shape = dialect.answer_shape if whole else dialect.chunk_shape
-        self._inspector = Inspector(shape, self._names, self._over.__contains__)
-        self.blocked: set[ChannelKey] = set()
+        self._inspector = Inspector(shape, self._names, self._choices.is_over)
+        self._done = False  # the upstream said [DONE]: what comes after it isn't part of the answer
         self.stopped = False
         self.events = 0
         self.withheld_fields: list[str] = []
@@ -95,6 +76,10 @@ class Answer:
     @property
     def holding(self) -> bool:
         return bool(self._entries)
+
+    @property
+    def blocked(self) -> bool:
+        return bool(self._choices.blocked)
 
     @property
     def matches(self) -> list[Match]:
@@ -106,7 +91,7 @@ class Answer:
 
     def feed(self, piece: bytes) -> bytes:
         """What may leave now. Raises WireError if the piece can't be understood: then `fail` ends the answer."""
-        if not self.stopped and self._splitter.idle:
+        if self._splitter.idle:
             for twin in self._twins:
                 text = twin.text(piece)
                 if text is not None:
@@ -114,208 +99,214 @@ class Answer:
                     checked = twin.channel.check(text) if text else None
                     if checked is None:
                         return piece
-                    return self._guarded(SseEvent(piece, None, b""), orjson.loads(piece[6:]), checked)
-        events = self._splitter.feed(piece)
-        if len(events) == 1:
-            return self._event(events[0])
-        return b"".join([self._event(event) for event in events])
+                    return self._guarded(SseEvent(piece, None, b""), parse(piece[6:]), checked)
+        return b"".join([self._event(event) for event in self._splitter.feed(piece)])
 
     def close(self) -> bytes:
         """The upstream has ended: what is held below the threshold leaves."""
-        out = b"".join([self._event(event) for event in self._splitter.close()])
-        return out if self.stopped else out + self._end_all()
+        out = b""
+        for event in self._splitter.close():  # at most one, without its blank line; whatever follows it needs one
+            ended = event._replace(raw=event.raw + b"\n\n")
+            out = self._event(ended) + self._end_all()
+            if out.endswith(ended.raw):
+                out = out[:-2]
+        return out + self._end_all()
 
     def break_off(self) -> bytes:
         """The upstream has died: what is held below the threshold leaves, half an event doesn't."""
-        return b"" if self.stopped else self._end_all()
+        return self._end_all()
 
     def fail(self) -> bytes:
-        """The check itself has failed: nothing that is held leaves, every open choice ends as a block."""
+        """The check itself has failed: nothing that is held leaves, every choice that has no end yet gets a block."""
         if self.stopped:
             return b""
         self._entries.clear()
-        out = b""
-        for index in range(self._expected):
-            if ("choices", index) not in self._over:
-                out += self._block_chunk(index, NOT_CHECKED)
-        self.stopped = True
+        out = b"".join([self._block_chunk(choice, NOT_CHECKED) for choice in self._choices.untold])
+        self._choices.closed = self.stopped = True
+        self._twins.clear()
         return out + DONE
-
-    def _event(self, event: SseEvent) -> bytes:
-        if self.stopped:
-            return b""
-        self.events += 1
-        if event.rest and not self._names.passes(event.rest.decode(errors="replace")):
-            self.withheld_fields.append("comment")
-            return b""
-        if event.data is None:
-            return event.raw
-        if event.data == b"[DONE]":
-            return self._end_all() + event.raw
-        parsed = parse(event.data)
-        if type(parsed) is dict and parsed.get("error") is not None:
-            return self._end_all() + (
-                event.raw if self.names_pass("\n".join(strings_of(parsed))) else b"data: " + ERROR_WITHHELD + b"\n\n"
-            )
-        return self._guarded(event, parsed)
 
     def names_pass(self, text: str) -> bool:
         """May a text that isn't the model's, such as an error message, leave as it is?"""
-        return self._names.passes(text)
+        return self._names.passes("text", text)
+
+    def _event(self, event: SseEvent) -> bytes:
+        if self.stopped or self._done:
+            return event.raw if self._done and not event.raw.strip() else b""
+        self.events += 1
+        if event.rest and not self._names.passes("comment", event.rest.decode(errors="replace")):
+            self.withheld_fields.append("comment")
+            return b""
+        data = event.data.strip() if event.data is not None else b""
+        if not data:
+            return event.raw
+        if data == b"[DONE]":
+            self._done = True
+            return self._end_all() + event.raw
+        parsed = parse(data)
+        if type(parsed) is dict and parsed.get("error") and "choices" not in parsed:
+            out = self._end_all()
+            self._choices.closed = True  # an error ends the answer: no text comes after it
+            return out + (event.raw if self.names_pass("\n".join(strings_of(parsed))) else sse(ERROR_WITHHELD))
+        return self._guarded(event, parsed)
 
     def _guarded(self, event: SseEvent, parsed: Any, checked: tuple[Event, ...] | None = None) -> bytes:
-        edited = bool(self.blocked) and self._drop_blocked(parsed)
-        if edited and not parsed["choices"] and not parsed.get("usage"):
+        dropped = self.blocked and self._drop_blocked(parsed)
+        if dropped and not parsed["choices"] and not parsed.get("usage"):
             return b""
-        found = self._inspect(parsed)
-        edited = edited or bool(found.withheld)
+        found = self._inspected(parsed)
+        edited = dropped or bool(found.withheld)
         clean = True
         for slot in found.slots:
             clean = self._channel(slot).feed(slot, checked) and clean
-        if clean and not edited and not self._entries:
+        if clean and not edited and not (found.ended and self._entries):
             self._end_choices(found.ended)
+            self._choices.told.update(found.ended)
             self._learn(event, found)
             return event.raw + self._stop_if_over()
         prefix = event.rest + b"\n" if event.rest else b""
-        entry = _Entry(event.raw, prefix, parsed, found, edited)
-        self._entries.append(entry)
+        entry = self._entries[self.events] = Entry(self.events, event.raw, prefix, parsed, found, edited)
+        for slot in found.slots:
+            slot.entry = self.events
         blocked = self._newly_blocked(entry)
-        self._end_choices([*found.ended, *blocked])
-        out = self._settled()
-        for choice in blocked:
-            out += self._block_chunk(int(choice[1]), FILTERED)
+        self._end_choices(found.ended)
+        out = self._settled(entry) + b"".join([self._block_chunk(choice, FILTERED) for choice in blocked])
+        self._choices.told.update(found.ended, blocked)
         return out + self._stop_if_over()
 
     def _stop_if_over(self) -> bytes:
-        self.stopped = bool(self.blocked) and len(self._over) >= self._expected
+        self.stopped = self._choices.may_stop
         return DONE if self.stopped else b""
 
     def _learn(self, event: SseEvent, found: Inspection) -> None:
-        if len(found.slots) == 1 and not found.carries and not event.rest and len(self._twins) < MAX_TWINS:
+        if len(found.slots) == 1 and not found.carries and len(self._twins) < MAX_TWINS:
             slot = found.slots[0]
-            if not slot.is_json and (twin := Twin.of(event.raw, slot, self._channels[slot.key])):
+            channel = self._channels[slot.key]
+            if channel.is_plain and (twin := Twin.of(event.raw, slot, channel)):
                 self._twins.append(twin)
 
-    def _inspect(self, parsed: Any) -> Inspection:
+    def _inspected(self, parsed: Any) -> Inspection:
         found = self._inspector.inspect(parsed)
         self.withheld_fields += found.withheld
-        if not self._begun and isinstance(parsed.get("id"), str):
-            self._envelope.update({name: parsed[name] for name in self._envelope if name in parsed})
-        for choice in parsed.get("choices") or ():
-            self._begun.add(choice.get("index", 0))
+        if not self._choices.begun:  # the first event tells how a block of this answer looks
+            own = self._envelope
+            self._envelope = {
+                name: parsed[name] if type(parsed.get(name)) is type(own[name]) else own[name] for name in own
+            }
+        self._choices.begun.update(choice for choice, _ in choices_of(parsed))
         return found
 
     def _channel(self, slot: Slot) -> Channel:
         channel = self._channels.get(slot.key)
         if channel is None:
-            channel = self._channels[slot.key] = Channel(self._new_guard(), is_json=slot.is_json)
+            channel = Channel(self._new_guard(), self._changed, is_json=slot.is_json)
+            self._channels[slot.key] = channel
         return channel
 
     def _drop_blocked(self, parsed: Any) -> bool:
         """Take the choices that are blocked out of an event; True if there were any."""
         choices = parsed.get("choices") if type(parsed) is dict else None
-        if type(choices) is not list:
-            raise WireError("an event of the upstream has no list of choices")
-        kept = [
-            each for each in choices if type(each) is not dict or ("choices", each.get("index")) not in self.blocked
-        ]
+        if type(choices) is not list or not all(type(choice) is dict for choice in choices):
+            return False  # for the inspector to judge
+        kept = [choice for key, choice in choices_of(parsed) if key not in self._choices.blocked]
         dropped = len(kept) < len(choices)
         if dropped:
             parsed["choices"] = kept
         return dropped
 
-    def _newly_blocked(self, entry: _Entry) -> list[ChannelKey]:
-        """Choices that this event got blocked. If the event ends one of them, it does so as a block."""
-        blocked = {slot.choice for slot in entry.found.slots if self._channels[slot.key].blocked} - self.blocked
-        self.blocked |= blocked
-        for choice in entry.event.get("choices") or ():
-            if ("choices", choice.get("index")) in blocked and choice.get("finish_reason") is not None:
+    def _newly_blocked(self, entry: Entry) -> list[ChannelKey]:
+        """Choices that this event got blocked. Nothing more of their other texts leaves either; if the event ends one
+        of them, it does so as a block.
+        """
+        blocked = {slot.choice for slot in entry.found.slots if self._channels[slot.key].blocked}
+        for key, channel in self._channels.items():
+            if blocked and key[:2] in blocked:
+                channel.abandon()
+        self._choices.blocked |= blocked
+        self._choices.over |= blocked
+        for key, choice in choices_of(entry.event):
+            if key in blocked and choice.get("finish_reason") is not None:
                 choice["finish_reason"] = None
                 entry.edited = True
-        return sorted(blocked, key=str)
-
-    def _end_choices(self, choices: list[ChannelKey]) -> None:
-        if choices:
+        if blocked:
             self._twins.clear()
+        return sorted(blocked, key=lambda choice: choice[1])
+
+    def _end_choices(self, choices: Iterable[ChannelKey]) -> None:
         for choice in choices:
-            self._over.add(choice)
+            self._twins.clear()
+            self._choices.over.add(choice)
             for key, channel in self._channels.items():
                 if key[:2] == choice:
                     channel.close()
 
     def _end_all(self) -> bytes:
+        self._twins.clear()
         for channel in self._channels.values():
             channel.close()
-        return self._settled()
+        return b"" if self.stopped else self._settled(None)
 
-    def _settled(self) -> bytes:
-        """Everything in the waiting events that is decided, in their order."""
-        out, waiting = b"", []
-        for entry in self._entries:
-            undecided = [slot for slot in entry.found.slots if slot.waiting]
-            if undecided:
-                held = any(self._channels[slot.key].holding for slot in undecided)
-                if held and any(slot.kept for slot in entry.found.slots):
-                    out += self._sent(entry)
-                    entry.split = True
-                waiting.append(entry)
-            else:
-                out += self._sent(entry)
-        self._entries = waiting
-        return out
+    def _settled(self, newest: Entry | None) -> bytes:
+        """Everything that is decided in the events that something was decided about, in their order."""
+        orders = {slot.entry for slot in self._changed if slot.entry in self._entries}
+        if newest is not None:
+            orders.add(newest.order)
+        self._changed.clear()
+        out = []
+        for order in sorted(orders):
+            entry = self._entries[order]
+            undecided = entry.undecided
+            if not undecided:
+                out.append(entry.sent())
+                del self._entries[order]
+            elif any(slot.kept for slot in entry.found.slots) and any(
+                self._channels[slot.key].holding for slot in undecided
+            ):
+                out.append(entry.sent())
+                entry.split = True
+        return b"".join(out)
 
-    def _sent(self, entry: _Entry) -> bytes:
-        slots = entry.found.slots
-        if not entry.split and not entry.edited and all(slot.kept == slot.text for slot in slots):
-            return entry.raw
-        if entry.split:
-            for holder, name in entry.found.names:
-                holder[name] = None
-            if "usage" in entry.event:
-                entry.event["usage"] = None
-        if slots and not any(slot.kept for slot in slots) and (entry.split or not entry.found.carries):
-            return b""
-        for slot in slots:
-            slot.holder[slot.name], slot.kept = slot.kept, ""
-        return entry.prefix + b"data: " + orjson.dumps(entry.event) + b"\n\n"
-
-    def _block_chunk(self, index: int, results: Mapping[str, Any]) -> bytes:
-        begun = index in self._begun
-        chunk = self._dialect.block_chunk(self._envelope, index, begun=begun, results=results)
-        return b"data: " + orjson.dumps(chunk) + b"\n\n"
+    def _block_chunk(self, choice: ChannelKey, results: Mapping[str, Any]) -> bytes:
+        begun = choice in self._choices.begun
+        return sse(self._dialect.block_chunk(self._envelope, int(choice[1]), begun=begun, results=results))
 
     # A whole answer in one piece.
 
     def body(self, raw: bytes) -> bytes:
         """The answer as the client may have it, the very bytes if nothing is withheld. Raises WireError."""
         parsed = parse(raw)
-        found = self._inspect(parsed)
+        found = self._inspected(parsed)
         for slot in found.slots:
             channel = self._channel(slot)
             channel.feed(slot)
             channel.close()
             if channel.blocked:
-                self.blocked.add(slot.choice)
+                self._choices.blocked.add(slot.choice)
         if not found.withheld and all(slot.kept == slot.text for slot in found.slots):
             return raw
         for slot in found.slots:
             slot.holder[slot.name] = slot.kept
-        for place, choice in enumerate(parsed.get("choices") or ()):
-            if ("choices", choice.get("index", place)) in self.blocked:
+        for key, choice in choices_of(parsed):
+            if key in self._choices.blocked:
                 choice.update(block_reason(FILTERED))
-        return orjson.dumps(parsed)
+        return dumps(parsed)
 
     def failed_body(self) -> bytes:
         """A whole answer as a block, for when the check itself fails."""
-        return orjson.dumps(self._dialect.block_answer(self._envelope, self._expected, NOT_CHECKED))
+        return dumps(self._dialect.block_answer(self._envelope, len(self._choices.untold), NOT_CHECKED))
 
 
 def strings_of(value: Any) -> list[str]:
     """All strings in a JSON value, keys included."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for key, part in value.items() for text in (key, *strings_of(part))]
-    if isinstance(value, list):
-        return [text for part in value for text in strings_of(part)]
-    return []
+    strings: list[str] = []
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text:
+                strings.append(text)
+            case dict() as fields:
+                for name, part in reversed(fields.items()):
+                    left += (part, name)
+            case list() as parts:
+                left += reversed(parts)
+    return strings

@@ -16,7 +16,9 @@ ChannelKey = tuple[str | int, ...]
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """The text of one field in one event. `kept`: what of it may leave and hasn't yet; `waiting`: atoms undecided."""
+    """The text of one field in one event. `kept`: what of it may leave and hasn't yet; `waiting`: atoms undecided;
+    `entry`: the order of the event, if it waits.
+    """
 
     key: ChannelKey
     holder: dict[str, Any]
@@ -25,6 +27,7 @@ class Slot:
     is_json: bool
     kept: str = ""
     waiting: int = 0
+    entry: int = -1
 
     @property
     def choice(self) -> ChannelKey:
@@ -39,13 +42,20 @@ class _Waiting:
 
 
 class Channel:
-    __slots__ = ("_guard", "_lexer", "_marker", "_queue", "blocked", "matches")
+    """`is_json`: the text is JSON by its field. Other text is read as JSON if it begins so, as in JSON mode. Slots on
+    whose text something is decided are added to `changed`.
+    """
 
-    def __init__(self, guard: StreamGuard, *, is_json: bool) -> None:
+    __slots__ = ("_begun", "_changed", "_guard", "_lexer", "_marker", "_queue", "_shut", "blocked", "matches")
+
+    def __init__(self, guard: StreamGuard, changed: list[Slot], *, is_json: bool) -> None:
         self._guard = guard
+        self._changed = changed
         self._lexer = ArgumentsLexer() if is_json else None
+        self._begun = is_json
         self._queue: deque[_Waiting] = deque()
         self._marker = ""  # of a match whose first piece of text hasn't come yet
+        self._shut = False
         self.matches: list[Match] = []
         self.blocked: Match | None = None
 
@@ -53,6 +63,11 @@ class Channel:
     def holding(self) -> bool:
         """Is text held for what it matches? If not, all that can be waiting is half an escape."""
         return self._guard.holding
+
+    @property
+    def is_plain(self) -> bool:
+        """Is its text known not to be JSON, so that `check` may be used?"""
+        return self._begun and self._lexer is None
 
     def check(self, text: str) -> tuple[Event, ...] | None:
         """None if all of a plain text may leave at once and none waits before it, else what to do, for `feed`."""
@@ -63,8 +78,12 @@ class Channel:
 
     def feed(self, slot: Slot, checked: tuple[Event, ...] | None = None) -> bool:
         """Takes the slot's text in; True if all of it may leave at once. `checked`: if its text was checked already."""
-        if self.blocked is not None:
+        if self._shut:
             return False
+        if not self._begun and slot.text.strip():
+            self._begun = True
+            if slot.text.lstrip()[0] in '{["':
+                self._lexer = ArgumentsLexer(escapes_in_text=False)
         if self._lexer is None:
             events = self.check(slot.text) if checked is None else checked
             if events is None:
@@ -86,6 +105,15 @@ class Channel:
             waiting = self._queue.popleft()
             waiting.slot.kept += waiting.atom.raw[waiting.done :]
             waiting.slot.waiting -= 1
+            self._changed.append(waiting.slot)
+
+    def abandon(self) -> None:
+        """Nothing more of the text leaves, what waits included: its choice was blocked for another text."""
+        for waiting in self._queue:
+            waiting.slot.waiting -= 1
+            self._changed.append(waiting.slot)
+        self._queue.clear()
+        self._shut = self._guard.blocked = True
 
     def _apply(self, events: tuple[Event, ...]) -> None:
         for event in events:
@@ -99,9 +127,7 @@ class Channel:
                     self.matches.append(match)
                 case Block(match):
                     self.blocked = match
-                    for waiting in self._queue:
-                        waiting.slot.waiting -= 1
-                    self._queue.clear()
+                    self.abandon()
 
     def _take(self, code_points: int, *, leaves: bool) -> None:
         """Decide on the next code points of the queue. Atoms that mean nothing alone go with the one they lead to."""
@@ -112,6 +138,7 @@ class Channel:
             parallel = len(atom.raw) == len(atom.decoded)
             raw = atom.raw[waiting.done : waiting.done + count] if parallel else atom.raw
             waiting.slot.kept += raw if leaves or atom.structural else self._marked(atom)
+            self._changed.append(waiting.slot)
             waiting.done += count
             code_points -= count
             if waiting.done == len(atom.decoded):

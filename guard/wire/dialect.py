@@ -13,6 +13,8 @@ from guard.wire.fields import Shape
 FILTERED: Final[Mapping[str, Any]] = {"protected_material_text": {"filtered": True, "detected": True}}
 NOT_CHECKED: Final[Mapping[str, Any]] = {"protected_material_text": {"filtered": True, "detected": False}}
 
+MAX_CHOICES: Final = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -32,7 +34,11 @@ class Dialect:
     empty_answer_choice: Callable[[], dict[str, Any]]
 
     def check_request(self, request: Mapping[str, Any]) -> None:
-        """Raises RequestRefused for a field whose answer couldn't be guarded."""
+        """Raises RequestRefused for a field whose answer couldn't be guarded, or that servers could read two ways."""
+        if type(request.get("stream", False)) not in (bool, type(None)):
+            raise RequestRefused("The field 'stream' must be true or false.", "invalid_value", "stream")
+        if self.choices(request) > MAX_CHOICES:
+            raise RequestRefused(f"At most {MAX_CHOICES} choices may be asked for.", "invalid_value", "n")
         for name, reason in self.refused.items():
             value = request.get(name)
             if value is not None and value is not False:
@@ -70,5 +76,10 @@ def block_reason(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def asked_choices(request: Mapping[str, Any]) -> int:
+    """Raises RequestRefused for an `n` that servers could read differently."""
     number = request.get("n")
-    return number if type(number) is int and number > 0 else 1
+    if number is None:
+        return 1
+    if type(number) is not int or number < 1:
+        raise RequestRefused("The field 'n' must be a whole number from 1 on.", "invalid_value", "n")
+    return number

@@ -4,36 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from guard.errors import WireError
 from guard.stream import Release, StreamGuard
 from guard.wire.channel import ChannelKey, Slot
 from guard.wire.fields import Each, Field, Shape
 
+# Words of the protocols themselves: they always pass, so that no answer ends without its reason.
+PROTOCOL_WORDS: Final = frozenset(
+    (
+        "stop",
+        "length",
+        "tool_calls",
+        "content_filter",
+        "function_call",
+        "abort",
+        "error",
+        "assistant",
+        "function",
+        "chat.completion",
+        "chat.completion.chunk",
+        "text_completion",
+        "created",
+        "index",
+        "logprobs",
+        "token_ids",
+        "prompt_token_ids",
+        "prompt_text",
+        "prompt_logprobs",
+        "finish_reason",
+        "usage",
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "kv_transfer_params",
+        "routed_experts",
+        "metrics",
+    )
+)
+
 
 class Names:
-    """Strings that the server chooses. One that was let through may come again; new ones, all of them together being
-    one text, must match nothing. Once they do, no new one passes.
+    """Strings that the server chooses. They must match nothing, all of them together being one text; once they do, no
+    new one passes. One that stands in its field as it stood there before says nothing new.
     """
 
-    __slots__ = ("_guard", "_passed", "_spoilt")
-    MAX_REMEMBERED = 256
+    __slots__ = ("_guard", "_last", "_spoilt")
 
     def __init__(self, guard: StreamGuard) -> None:
         self._guard = guard
-        self._passed: set[str] = {""}
+        self._last: dict[str, str] = {}
         self._spoilt = False
 
-    def passes(self, text: str) -> bool:
-        if text in self._passed:
+    def passes(self, field: str, text: str) -> bool:
+        if self._last.get(field) == text or text in PROTOCOL_WORDS:
             return True
-        self._spoilt = self._spoilt or self._guard.feed(text) != (Release(text),)
-        if self._spoilt:
-            return False
-        if len(self._passed) < self.MAX_REMEMBERED:
-            self._passed.add(text)
-        return True
+        events = self._guard.feed(text)
+        released = sum(len(event.text) for event in events if type(event) is Release)
+        self._spoilt = self._spoilt or released != len(text) or self._guard.holding
+        if not self._spoilt:
+            self._last[field] = text
+        return not self._spoilt
 
 
 @dataclass(slots=True, eq=False)
@@ -72,13 +106,13 @@ class Inspector:
         for name, value in holder.items():
             kind = type(value)
             if value is None or kind is bool or kind is int or kind is float:
-                if name not in shape and not self._names.passes(name):
+                if name not in shape and not self._names.passes("name", name):
                     refused.append(name)
                 continue
             if not self._admit(holder, name, value, shape.get(name), path, found):
                 refused.append(name)
         for name in refused:
-            if name in shape or self._names.passes(name):
+            if name in shape or self._names.passes("name", name):
                 holder[name] = None
             else:  # a name can spell out text too
                 del holder[name]
@@ -100,8 +134,15 @@ class Inspector:
                 found.slots.append(Slot((*path, name), holder, name, value, rule is Field.JSON_TEXT))
             return True
         if rule is Field.NAME or rule is Field.FINISH:
-            if type(value) is not str or not self._names.passes(value):
+            if type(value) is not str:
                 return False
+            if rule is Field.FINISH and not value:
+                return True  # some servers say so that there is none yet
+            if not self._names.passes(f"{name} {len(path)}", value):
+                if rule is not Field.FINISH:
+                    return False
+                holder[name] = "content_filter"  # an end without its reason would be none
+                found.withheld.append(name)
             if path:
                 found.carries = True
                 found.names.append((holder, name))
@@ -132,5 +173,5 @@ class Inspector:
 
     def _only_numbers(self, value: Any) -> bool:
         if isinstance(value, dict):
-            return all(self._names.passes(name) and self._only_numbers(part) for name, part in value.items())
+            return all(self._names.passes("usage", name) and self._only_numbers(part) for name, part in value.items())
         return value is None or isinstance(value, bool | int | float)

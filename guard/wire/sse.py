@@ -25,11 +25,12 @@ class SseEvent(NamedTuple):
 class SseSplitter:
     """Bytes in, whole events out. Accepts LF, CRLF and CR, cut anywhere."""
 
-    __slots__ = ("_after_cr", "_buffer", "_line_start", "_lines", "_started")
+    __slots__ = ("_after_cr", "_buffer", "_line_start", "_lines", "_searched", "_started")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._line_start = 0  # of the first line not yet taken, in the buffer
+        self._searched = 0  # up to where that line is known not to end
         self._lines: list[bytes] = []  # of the event at hand
         self._after_cr = False  # the last line ended in CR at the buffer's end: an LF that follows belongs to it
         self._started = False
@@ -41,42 +42,46 @@ class SseSplitter:
 
     def feed(self, piece: bytes) -> list[SseEvent]:
         """Raises WireError for an event over 16 MiB."""
-        if self.idle and _is_plain_event(piece):
+        if self.idle and is_plain_event(piece):
             return [SseEvent(piece, piece[6:-2], b"")]
         self._buffer += piece
         if not self._started and self._buffer:
             if len(self._buffer) < len(_BOM) and _BOM.startswith(self._buffer):
                 return []
             self._started = True
-            self._line_start = len(_BOM) if self._buffer.startswith(_BOM) else 0
+            self._line_start = self._searched = len(_BOM) if self._buffer.startswith(_BOM) else 0
         return self._events()
 
     def close(self) -> list[SseEvent]:
         """What came without a final blank line. A client that reads line by line would see it, so it is an event."""
         if self._line_start < len(self._buffer):
-            self._lines.append(self._buffer[self._line_start :])
-        raw, self._buffer, self._line_start = self._buffer, b"", 0
+            self._lines.append(bytes(self._buffer[self._line_start :]))
+        raw = bytes(self._buffer)
+        self._buffer.clear()
+        self._line_start = self._searched = 0
         return [self._event(raw)] if raw else []
 
     def _events(self) -> list[SseEvent]:
         events: list[SseEvent] = []
         buffer, taken = self._buffer, 0
-        at = self._line_start
-        if self._after_cr and at < len(buffer):
+        start, at = self._line_start, self._searched
+        if self._after_cr and start < len(buffer):
             self._after_cr = False
-            if buffer[at] == 0x0A:
-                at += 1
+            if buffer[start] == 0x0A:
+                start += 1
+            at = start
         while found := _LINE_END.search(buffer, at):
-            line, after = buffer[at : found.start()], found.end()
+            line, at = bytes(buffer[start : found.start()]), found.end()
+            start = at
             if line:
                 self._lines.append(line)
             elif self._lines:
-                events.append(self._event(buffer[taken:after]))
-                taken = after
-            at = after
-        self._after_cr = buffer.endswith(b"\r") and at == len(buffer) and at > 0
-        self._buffer, self._line_start = buffer[taken:], at - taken
-        if len(self._buffer) > MAX_EVENT_BYTES:
+                events.append(self._event(bytes(buffer[taken:at])))
+                taken = at
+        self._after_cr = start == len(buffer) > 0 and buffer.endswith(b"\r")
+        self._line_start, self._searched = start - taken, len(buffer) - taken
+        del buffer[:taken]
+        if len(buffer) > MAX_EVENT_BYTES:
             raise WireError(f"an event of the upstream is longer than {MAX_EVENT_BYTES:,} bytes")
         return events
 
@@ -92,7 +97,7 @@ class SseSplitter:
         return SseEvent(raw, b"\n".join(data) if data else None, b"\n".join(rest))
 
 
-def _is_plain_event(piece: bytes) -> bool:
+def is_plain_event(piece: bytes) -> bool:
     """One event of one data line and nothing else: nearly every piece is."""
     return (
         piece.startswith(b"data: ")

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import orjson
 
 from guard.wire.channel import Channel, Slot
+from guard.wire.emit import dumps
+from guard.wire.sse import is_plain_event
 
 
 class Twin(NamedTuple):
@@ -21,9 +23,9 @@ class Twin(NamedTuple):
     @classmethod
     def of(cls, raw: bytes, slot: Slot, channel: Channel) -> Twin | None:
         """None where the text's place can't be told for certain."""
-        field = b'"%s":%s' % (slot.name.encode(), orjson.dumps(slot.text))
+        field = b'"%s":%s' % (slot.name.encode(), dumps(slot.text))
         at = raw.find(field)
-        if at < 0 or raw.find(field, at + 1) >= 0 or not raw.endswith(b"\n\n"):
+        if at < 0 or raw.find(field, at + 1) >= 0 or not is_plain_event(raw):
             return None
         start = at + len(slot.name) + 3
         return cls(raw[:start], raw[at + len(field) :], channel)
