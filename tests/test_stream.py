@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from conftest import WORKS, random_prose
+from conftest import WORKS, make_index, random_prose
 from exact_oracle import Oracle, oracle_fold
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,3 +198,26 @@ def test_clean_text_is_returned_as_the_very_object(index: Index) -> None:
     (event,) = guard.feed(INNOCENT)
     assert isinstance(event, Release)
     assert event.text is INNOCENT
+
+
+def test_runs_of_two_works_that_overlap_are_one_match(tmp_path: Path) -> None:
+    first, second = random_prose(5, 120), random_prose(6, 120)
+    tail = first[-333:]  # ends the first work and begins the second
+    overlapping = make_index(tmp_path, [first, tail + second])
+    text = first + second
+    for deltas in cuts(text, [100, 333, 500, 501, 777]):
+        outcome = run(overlapping, Policy(action=Action.REDACT), deltas)
+        (match,) = outcome.matches
+        letters = len(oracle_fold(text)[0])
+        assert letters - 6 <= match.letters <= letters
+        assert match.start <= 6
+        assert match.end == len(text.rstrip(" .,"))
+        assert outcome.output.count("[…]") == 1
+
+
+def test_a_second_run_of_digits_inside_a_withheld_one_is_withheld(tmp_path: Path) -> None:
+    prose, years = random_prose(7, 60), " ".join(str(year) for year in range(1900, 1990))
+    overlapping = make_index(tmp_path, [prose + " " + years, "x" + years + " and so on"])
+    outcomes = [run(overlapping, Policy(action=Action.REDACT), d) for d in cuts(f"{prose} {years} and so on", [70, 99])]
+    assert len({outcome.output for outcome in outcomes}) == 1
+    assert len(oracle_fold(outcomes[0].output)[0]) <= PROMISED_LETTERS
