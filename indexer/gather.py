@@ -11,7 +11,7 @@ from guard.errors import GuardError
 from guard.index.works import WorkRecord
 from indexer.describe import printable
 from indexer.manifest import read_manifest
-from indexer.readers import stem_of
+from indexer.readers import READERS, stem_of, suffix_of
 from indexer.sources import FileSource, Refusal, Source
 
 
@@ -30,6 +30,12 @@ class Gathered:
     def size(self) -> int:
         """Bytes to read."""
         return sum(source.size for source in self.sources if not isinstance(source, Refusal))
+
+    @property
+    def effort(self) -> int:
+        """Size in bytes of plain text that cost as much to read: markup and PDF cost about ten times as much."""
+        files = (source for source in self.sources if isinstance(source, FileSource))
+        return self.size + sum(9 * file.size for file in files if suffix_of(file.path) in READERS)
 
 
 def gather(works: Sequence[Path], manifest: Path | None = None, out: Path | None = None) -> Gathered:

@@ -16,6 +16,7 @@ position << 5 | count of the letters, which follow the cells, one to an entry.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zlib
 from pathlib import Path
@@ -50,7 +51,20 @@ def encode(text: str) -> bytes:
 
 def fold(text: str) -> NDArray[np.uint8]:
     """Letters of a text, shape (letters,)."""
-    return fold_with_positions(text)[0]
+    utf8 = encode(text)
+    # One more than the letters: where an ASCII character gives none, a zero is written behind them.
+    room = (len(utf8) if text.isascii() else 6 * len(utf8)) + 1
+    letters = np.empty(room, dtype=np.uint8)
+    return letters[: kernels.fold_letters(utf8, FOLD_TABLE, _ascii_letters(), letters)].copy()
+
+
+@functools.cache
+def _ascii_letters() -> NDArray[np.uint8]:
+    """The letter of each ASCII character, 0 for none; none has two."""
+    ascii_letters = np.zeros(128, dtype=np.uint8)
+    letters, positions = fold_with_positions("".join(map(chr, range(128))))
+    ascii_letters[positions] = letters
+    return ascii_letters
 
 
 def fold_with_positions(text: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

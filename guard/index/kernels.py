@@ -81,6 +81,28 @@ def fold_into(utf8: Any, fold_table: Any, letters: Any, positions: Any) -> Any:
 
 
 @kernel
+def fold_letters(utf8: Any, fold_table: Any, ascii_letters: Any, letters: Any) -> Any:
+    """`fold_into` without positions, for indexing. ASCII, nearly all of most works, takes no branch: `ascii_letters`
+    gives each its letter, or 0, which the next letter overwrites. That makes 690 MB/s of 145.
+    """
+    at, count = 0, 0
+    while at < len(utf8):
+        if utf8[at] < 0x80:
+            letter = ascii_letters[utf8[at]]
+            letters[count] = letter
+            count += letter != 0
+            at += 1
+            continue
+        code_point, at = decode(utf8, at)
+        cell = cell_of(fold_table, code_point)
+        parts = 3 if cell == SPREAD else cell & 31
+        for part in range(parts):
+            letters[count] = letter_of(fold_table, cell, code_point, part)
+            count += 1
+    return count
+
+
+@kernel
 def finalise(value: Any) -> Any:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

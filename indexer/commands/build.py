@@ -18,8 +18,8 @@ from indexer.gather import Gathered, gather
 from indexer.pool import cores
 from indexer.report import summary
 
-# Below this, starting processes takes longer than they save.
-SMALL_INPUT: Final = 32 * 2**20
+# Plain bytes for which another process pays: its start, and what it sends back, cost as much as reading hundreds of MB.
+EFFORT_A_PROCESS: Final = 512 * 2**20
 
 DESCRIPTION: Final = """\
 Build an index of protected works. Each file is a work: plain text, Markdown, HTML, EPUB, PDF and source code; in JSON
@@ -54,7 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("works", metavar="WORK", nargs="*", type=Path, help="a file or folder; optional with --manifest")
     add("--out", metavar="DIR", required=True, type=Path, help="the index's folder, made if need be")
     add("--manifest", metavar="FILE", type=Path, help="JSON lines that describe works (see below)")
-    add("--jobs", metavar="N", type=positive, help="processes (default: one a core; one where the input is small)")
+    add(
+        "--jobs",
+        metavar="N",
+        type=positive,
+        help="processes (default: up to one a core, one for less than 512 MB of plain text)",
+    )
     add("--encoding", metavar="NAME", type=text_encoding, help="of text, Markdown, HTML, code and JSON lines")
     add(
         "--false-positive-rate",
@@ -78,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         raise BuildError("no works: name files or folders, or a --manifest")
     found = gather(args.works, args.manifest, args.out)
     options = BuildOptions(
-        jobs=args.jobs or (cores() if found.size > SMALL_INPUT else 1),
+        jobs=args.jobs or min(cores(), 1 + found.effort // EFFORT_A_PROCESS),
         encoding=args.encoding,
         false_positive_rate=args.false_positive_rate,
         strict=args.strict,
