@@ -18,7 +18,7 @@ from guard.wire.strict_json import parse
 
 logger = logging.getLogger(__name__)
 
-MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 # Clients and proxies in between give up on a silent stream after 30 to 60 seconds.
 SILENCE_SECONDS: Final = 10.0
 # They describe the bytes as the upstream sent them.

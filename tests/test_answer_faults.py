@@ -247,3 +247,89 @@ def test_a_start_without_headers_is_taken(index: Index) -> None:
 
 def test_the_poem_is_the_passage() -> None:
     assert Oracle([PASSAGE]).runs(POEM, 300)
+
+
+def several(*choices: tuple[int, dict[str, Any], str | None]) -> bytes:
+    """One event with several choices, or with several fields of one."""
+    return sse({"id": "x", "choices": [{"index": n, "delta": d, "finish_reason": f} for n, d, f in choices]})
+
+
+def arguments(text: str) -> dict[str, Any]:
+    return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}
+
+
+def test_text_beside_half_an_escape_keeps_its_order(index: Index) -> None:
+    stream = [
+        several((0, {"content": "one ", **arguments('{"a":"x\\')}, None)),
+        several((0, {"content": "two "}, None)),
+        several((0, arguments('n"}'), None)),
+        several((0, {}, "stop")),
+    ]
+    left = texts(feed(new_answer(index), stream))
+    assert left == {(0, "content"): "one two ", (0, "arguments"): '{"a":"x\\n"}'}
+
+
+def test_text_beside_half_an_escape_leaves_before_its_finish(index: Index) -> None:
+    stream = [several((0, {"content": "one "}, None), (1, arguments('{"a":"x\\'), None)), several((0, {}, "stop"))]
+    seen = events(feed(new_answer(index, n=2), stream))
+    first = [n for n, each in enumerate(seen) for c in each["choices"] if c["delta"].get("content")]
+    ended = [n for n, each in enumerate(seen) for c in each["choices"] if c["finish_reason"]]
+    assert first < ended
+
+
+def test_a_finish_beside_held_text_leaves_at_once_and_is_told(index: Index) -> None:
+    answer = new_answer(index, n=2)
+    out = answer.feed(several((1, {"content": HELD[:60]}, None)))
+    out += answer.feed(several((0, {}, "stop"), (1, {"content": HELD[60:80]}, None)))
+    assert finishes(out) == {0: "stop"}
+    assert finishes(out + answer.fail()) == {0: "stop", 1: "content_filter"}
+
+
+def test_nothing_of_a_choice_follows_its_block(index: Index) -> None:
+    both = several((0, {"content": PASSAGE}, None), (1, arguments('{"a":"x\\'), None))
+    out = feed(new_answer(index, Action.BLOCK, n=2), [both, several((1, arguments('n"}'), "stop"))])
+    order = [(c["index"], c["finish_reason"]) for each in events(out) if each != "[DONE]" for c in each["choices"]]
+    assert order.index((0, "content_filter")) == max(at for at, each in enumerate(order) if each[0] == 0)
+
+
+@pytest.mark.parametrize("text", ["汉字" * 40_000, "x y\n" * 60_000, 'quo"te\\ ' * 30_000])
+@pytest.mark.parametrize("whole", [True, False])
+def test_long_json_takes_no_quadratic_time(index: Index, text: str, whole: bool) -> None:
+    raw = json.dumps({"code": text})
+    start = time.perf_counter()
+    if whole:
+        body = sse({"id": "x", "choices": [{"index": 0, "message": {"content": raw}}]})[6:]
+        assert new_answer(index, whole=True).body(body) is body
+    else:
+        assert texts(feed(new_answer(index), [field_chunk("arguments", raw)]))[0, "arguments"] == raw
+    assert time.perf_counter() - start < 3
+
+
+def test_a_comment_that_matched_takes_no_text_along(index: Index) -> None:
+    first, *rest = [chunk(content="hello"), chunk(content=" you"), chunk(finish="stop"), b"data: [DONE]\n\n"]
+    stream = [first, f": {PASSAGE}\n\n".encode(), *(b"id: %d\n" % n + each for n, each in enumerate(rest))]
+    assert feed(new_answer(index), stream) == b"".join([first, *rest])
+
+
+def test_choices_without_an_index_keep_their_place_after_a_block(index: Index) -> None:
+    def both(first: str, second: str) -> bytes:
+        return sse({"id": "x", "choices": [{"delta": {"content": first}}, {"delta": {"content": second}}]})
+
+    out = feed(new_answer(index, Action.BLOCK, n=2), [both(PASSAGE, "c"), both("no", "d")])
+    shown = [c["delta"]["content"] for each in events(out) for c in each["choices"] if c.get("index", 1) == 1]
+    assert shown[-1] == "d"
+
+
+def test_comments_are_sent_once_when_an_event_is_split(index: Index) -> None:
+    out = feed(new_answer(index), [b": hi\n" + chunk(content="Well now then here. " + HELD)])
+    assert out.count(b": hi") == 1
+    assert texts(out.replace(b": hi\n", b""))[0, "content"] == "Well now then here. " + HELD
+
+
+def test_nothing_follows_an_end_that_has_left(index: Index) -> None:
+    done = new_answer(index)
+    assert done.feed(chunk(finish="stop") + b"data: [DONE]\n\n")
+    assert done.fail() == b""
+    error = new_answer(index)
+    assert error.feed(sse({"error": {"message": "x"}}))
+    assert error.fail() == b"data: [DONE]\n\n"

@@ -25,6 +25,11 @@ def split(pieces: list[bytes]) -> list[sse.SseEvent]:
     return [event for piece in pieces for event in splitter.feed(piece)] + splitter.close()
 
 
+def meant(events: list[sse.SseEvent]) -> list[tuple[bytes | None, bytes]]:
+    """What events say; the line feed of an event that was cut before it comes alone, and says nothing."""
+    return [(event.data, event.rest) for event in events if event.data is not None or event.rest]
+
+
 def test_events_of_a_stream() -> None:
     events = split([STREAM])
     assert [event.data for event in events] == DATA
@@ -36,13 +41,13 @@ def test_events_of_a_stream() -> None:
 def test_cuts_change_nothing_and_no_byte_is_lost(where: list[int]) -> None:
     at = [0, *sorted(where), len(STREAM)]
     cut = split([STREAM[a:b] for a, b in pairwise(at)])
-    assert [(event.data, event.rest) for event in cut] == [(event.data, event.rest) for event in split([STREAM])]
+    assert meant(cut) == meant(split([STREAM]))
     assert b"".join(event.raw for event in cut) == STREAM
 
 
 def test_byte_by_byte() -> None:
     events = split([bytes([byte]) for byte in STREAM])
-    assert [event.data for event in events] == DATA
+    assert meant(events) == meant(split([STREAM]))
     assert b"".join(event.raw for event in events) == STREAM
 
 
@@ -51,7 +56,7 @@ def test_any_bytes(text: str, where: list[int]) -> None:
     raw = text.encode()
     at = [0, *sorted(min(w, len(raw)) for w in where), len(raw)]
     cut = split([raw[a:b] for a, b in pairwise(at)])
-    assert [(event.data, event.rest) for event in cut] == [(event.data, event.rest) for event in split([raw])]
+    assert meant(cut) == meant(split([raw]))
     assert b"".join(event.raw for event in cut) == raw
 
 
@@ -63,7 +68,7 @@ def test_an_event_leaves_with_its_blank_line_at_once() -> None:
     assert splitter.idle
     assert [event.data for event in splitter.feed(b"data: 3\r\n\r")] == [b"3"]
     assert not splitter.idle  # the line feed that follows belongs to event 3
-    assert [event.data for event in splitter.feed(b"\ndata: 4\n\n")] == [b"4"]
+    assert [event.data for event in splitter.feed(b"\ndata: 4\n\n")] == [None, b"4"]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:

@@ -118,10 +118,11 @@ class Answer:
 
     def fail(self) -> bytes:
         """The check itself has failed: nothing that is held leaves, every choice that has no end yet gets a block."""
-        if self.stopped:
+        if self.stopped or self._done:
             return b""
         self._entries.clear()
-        out = b"".join([self._block_chunk(choice, NOT_CHECKED) for choice in self._choices.untold])
+        untold = [] if self._choices.closed else self._choices.untold
+        out = b"".join([self._block_chunk(choice, NOT_CHECKED) for choice in untold])
         self._choices.closed = self.stopped = True
         self._twins.clear()
         return out + DONE
@@ -136,7 +137,10 @@ class Answer:
         self.events += 1
         if event.rest and not self._names.passes("comment", event.rest.decode(errors="replace")):
             self.withheld_fields.append("comment")
-            return b""
+            if event.data is None:
+                return b""
+            raw = b"".join(b"data: %b\n" % line for line in event.data.split(b"\n")) + b"\n"
+            event = SseEvent(raw, event.data, b"")
         data = event.data.strip() if event.data is not None else b""
         if not data:
             return event.raw
@@ -171,7 +175,7 @@ class Answer:
         blocked = self._newly_blocked(entry)
         self._end_choices(found.ended)
         out = self._settled(entry) + b"".join([self._block_chunk(choice, FILTERED) for choice in blocked])
-        self._choices.told.update(found.ended, blocked)
+        self._choices.told.update(blocked)
         return out + self._stop_if_over()
 
     def _stop_if_over(self) -> bytes:
@@ -211,6 +215,8 @@ class Answer:
         kept = [choice for key, choice in choices_of(parsed) if key not in self._choices.blocked]
         dropped = len(kept) < len(choices)
         if dropped:
+            for (_, index), choice in choices_of(parsed):
+                choice.setdefault("index", index)
             parsed["choices"] = kept
         return dropped
 
@@ -255,15 +261,17 @@ class Answer:
         out = []
         for order in sorted(orders):
             entry = self._entries[order]
+            entry.drop(self._choices.blocked & self._choices.told)
             undecided = entry.undecided
+            for slot in undecided:
+                slot.held = self._channels[slot.key].holding
+            if undecided and not entry.part_may_leave:
+                continue
+            out.append(entry.sent())
+            entry.split = True
+            self._choices.told.update(set(entry.found.ended) - self._choices.blocked)
             if not undecided:
-                out.append(entry.sent())
                 del self._entries[order]
-            elif any(slot.kept for slot in entry.found.slots) and any(
-                self._channels[slot.key].holding for slot in undecided
-            ):
-                out.append(entry.sent())
-                entry.split = True
         return b"".join(out)
 
     def _block_chunk(self, choice: ChannelKey, results: Mapping[str, Any]) -> bytes:
@@ -282,10 +290,11 @@ class Answer:
             channel.close()
             if channel.blocked:
                 self._choices.blocked.add(slot.choice)
-        if not found.withheld and all(slot.kept == slot.text for slot in found.slots):
+        kept = ["".join(slot.kept) for slot in found.slots]
+        if not found.withheld and all(text == slot.text for text, slot in zip(kept, found.slots, strict=True)):
             return raw
-        for slot in found.slots:
-            slot.holder[slot.name] = slot.kept
+        for slot, text in zip(found.slots, kept, strict=True):
+            slot.holder[slot.name] = text
         for key, choice in choices_of(parsed):
             if key in self._choices.blocked:
                 choice.update(block_reason(FILTERED))

@@ -34,6 +34,7 @@ class _State(enum.Enum):
 
 
 _ORDINARY: Final = re.compile(r'[^"\\]+')
+_WHOLE_ESCAPE: Final = re.compile(r'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})')  # no surrogates
 _STRUCTURE: Final = re.compile(r"[\s{}\[\],:0-9+.eE-]+")
 _LITERALS: Final = ("true", "false", "null")
 _ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -69,6 +70,11 @@ class ArgumentsLexer:
 
     def _in_string(self, delta: str, at: int, atoms: list[Atom]) -> int:
         if delta[at] == "\\" and (self._is_json or self._escapes_in_text):
+            if whole := _WHOLE_ESCAPE.match(delta, at):
+                text = whole[0]
+                decoded, self._high = _ESCAPES.get(text[1]) or chr(int(text[2:], 16)), 0
+                atoms.append(Atom(text, decoded, in_string=self._is_json))
+                return whole.end()
             self._state, self._escape = _State.ESCAPE, ""
             atoms.append(Atom("\\", "", in_string=self._is_json))
             return at + 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from guard.match import Match
 from guard.stream import Block, Event, Redact, Release, StreamGuard, Withhold
@@ -13,11 +13,14 @@ from guard.wire.arguments import ArgumentsLexer, Atom
 
 ChannelKey = tuple[str | int, ...]
 
+# Long texts are lexed and decided in slices, so that few atoms wait at a time.
+SLICE_CODE_POINTS: Final = 4096
+
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """The text of one field in one event. `kept`: what of it may leave and hasn't yet; `waiting`: atoms undecided;
-    `entry`: the order of the event, if it waits.
+    """The text of one field in one event. `kept`: what of it may leave and hasn't yet, in pieces; `waiting`: atoms
+    undecided, because it is `held` or is half an escape; `entry`: the order of the event, if it waits.
     """
 
     key: ChannelKey
@@ -25,9 +28,10 @@ class Slot:
     name: str
     text: str
     is_json: bool
-    kept: str = ""
+    kept: list[str] = field(default_factory=list)
     waiting: int = 0
     entry: int = -1
+    held: bool = False
 
     @property
     def choice(self) -> ChannelKey:
@@ -87,23 +91,27 @@ class Channel:
         if self._lexer is None:
             events = self.check(slot.text) if checked is None else checked
             if events is None:
-                slot.kept = slot.text
+                slot.kept.append(slot.text)
                 return True
-            atoms = [Atom(slot.text, slot.text)]
-        else:
-            atoms = self._lexer.feed(slot.text)
-            events = self._guard.feed("".join([atom.decoded for atom in atoms]))
-        self._queue.extend(_Waiting(slot, atom) for atom in atoms)
-        slot.waiting += len(atoms)
-        self._apply(events)
+            self._take_in(slot, [Atom(slot.text, slot.text)], events)
+            return False
+        for at in range(0, len(slot.text), SLICE_CODE_POINTS):
+            atoms = self._lexer.feed(slot.text[at : at + SLICE_CODE_POINTS])
+            self._take_in(slot, atoms, self._guard.feed("".join([atom.decoded for atom in atoms])))
         return False
+
+    def _take_in(self, slot: Slot, atoms: list[Atom], events: tuple[Event, ...]) -> None:
+        if not self._shut:
+            self._queue.extend(_Waiting(slot, atom) for atom in atoms)
+            slot.waiting += len(atoms)
+            self._apply(events)
 
     def close(self) -> None:
         """The text has ended. What is still undecided, such as half an escape, leaves."""
         self._apply(self._guard.close())
         while self._queue and self.blocked is None:
             waiting = self._queue.popleft()
-            waiting.slot.kept += waiting.atom.raw[waiting.done :]
+            waiting.slot.kept.append(waiting.atom.raw[waiting.done :])
             waiting.slot.waiting -= 1
             self._changed.append(waiting.slot)
 
@@ -137,7 +145,8 @@ class Channel:
             count = min(code_points, len(atom.decoded) - waiting.done)
             parallel = len(atom.raw) == len(atom.decoded)
             raw = atom.raw[waiting.done : waiting.done + count] if parallel else atom.raw
-            waiting.slot.kept += raw if leaves or atom.structural else self._marked(atom)
+            if kept := raw if leaves or atom.structural else self._marked(atom):
+                waiting.slot.kept.append(kept)
             self._changed.append(waiting.slot)
             waiting.done += count
             code_points -= count

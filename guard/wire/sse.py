@@ -69,6 +69,9 @@ class SseSplitter:
             self._after_cr = False
             if buffer[start] == 0x0A:
                 start += 1
+                if not self._lines:  # leaves at once: the event that it ends has left
+                    events.append(SseEvent(bytes(buffer[:start]), None, b""))
+                    taken = start
             at = start
         while found := _LINE_END.search(buffer, at):
             line, at = bytes(buffer[start : found.start()]), found.end()
