@@ -12,9 +12,9 @@ from typing import Final
 from guard.asgi import App, Headers, Message, Receive, Scope, Send
 from guard.errors import UpstreamError, WireError
 from guard.metrics import Outcome
-from guard.wire.answer import Answer, strings_of
+from guard.wire.answer import Answer
 from guard.wire.emit import ERROR_WITHHELD, UPSTREAM_DIED, dumps, sse
-from guard.wire.strict_json import parse
+from guard.wire.strict_json import parse, strings_of
 
 logger = logging.getLogger(__name__)
 

@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     "guard.wire.chat": "test_answer: a table of a dialect's fields, read by the inspector",
     "guard.wire.completions": "test_answer: a table of a dialect's fields, read by the inspector",
     "guard.wire.dialect": "test_answer: the shape of these tables",
+    "guard.wire.entry": "test_answer_faults: how waiting events leave",
     "guard.wire.fields": "test_inspect: the words of these tables",
     "indexer.batches": "test_indexer_rows: batches are made of rows",
     "indexer.cli": "test_indexer_build: a command at a time",

@@ -18,7 +18,7 @@ from guard.wire.emit import DONE, ERROR_WITHHELD, dumps, sse
 from guard.wire.entry import Entry
 from guard.wire.inspect import Inspection, Inspector, Names
 from guard.wire.sse import SseEvent, SseSplitter
-from guard.wire.strict_json import parse
+from guard.wire.strict_json import parse, strings_of
 from guard.wire.twin import Twin
 
 MAX_TWINS: Final = 16
@@ -303,19 +303,3 @@ class Answer:
     def failed_body(self) -> bytes:
         """A whole answer as a block, for when the check itself fails."""
         return dumps(self._dialect.block_answer(self._envelope, len(self._choices.untold), NOT_CHECKED))
-
-
-def strings_of(value: Any) -> list[str]:
-    """All strings in a JSON value, keys included."""
-    strings: list[str] = []
-    left = [value]
-    while left:
-        match left.pop():
-            case str() as text:
-                strings.append(text)
-            case dict() as fields:
-                for name, part in reversed(fields.items()):
-                    left += (part, name)
-            case list() as parts:
-                left += reversed(parts)
-    return strings

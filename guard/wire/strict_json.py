@@ -27,3 +27,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def strings_of(value: Any) -> list[str]:
+    """All strings in a JSON value, keys included."""
+    strings: list[str] = []
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text:
+                strings.append(text)
+            case dict() as fields:
+                for name, part in reversed(fields.items()):
+                    left += (part, name)
+            case list() as parts:
+                left += reversed(parts)
+    return strings
