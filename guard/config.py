@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from guard.asgi import DEFAULT_MAX_BODY_BYTES
 from guard.errors import ConfigError
 from guard.policy import AVAILABLE, Action, Policy
 
@@ -35,7 +36,9 @@ class Settings(BaseModel):
     threshold: int = Field(default=128, ge=1, description="letters of a verbatim run that is acted on")
     hold_after: int = Field(default=36, ge=1, description="letters of a run that may leave before the rest is held")
     marker: str = Field(default="[…]", description="what stands in for a redacted run")
-    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="longest request body that is taken")
+    max_body_bytes: int = Field(
+        default=DEFAULT_MAX_BODY_BYTES, ge=1024, description="longest request body that is taken"
+    )
 
     @field_validator("listen")
     @classmethod

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
-from guard.asgi import App, BodyTooLarge, ClientLeft, Message, Receive, Scope, Send, read_body, send_error
+from guard.asgi import (
+    DEFAULT_MAX_BODY_BYTES,
+    App,
+    BodyTooLarge,
+    ClientLeft,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    send_error,
+)
 from guard.control import PREFIX, control_app
 from guard.errors import RequestRefused
 from guard.index.file import Index
@@ -21,8 +32,6 @@ from guard.wire.answer import Answer
 from guard.wire.dialect import Dialect
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 
 
 class GuardMiddleware:

@@ -7,14 +7,21 @@ import logging
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from guard.asgi import BodyTooLarge, ClientLeft, Headers, Receive, Scope, Send, read_body, send_error
+from guard.asgi import (
+    DEFAULT_MAX_BODY_BYTES,
+    BodyTooLarge,
+    ClientLeft,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    send_error,
+)
 from guard.errors import UpstreamError
 from guard.upstream import Response, Upstream, UpstreamBusy, UpstreamTimeout, UpstreamUnreachable
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Prompts with pictures run to many megabytes."""
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer trailers"
