@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from guard.wire.choices import Choices, choices_of
+from typing import Any
+
+from guard.wire.choices import Choices, choices_of, take_out
 
 FIRST, SECOND, THIRD = ("choices", 0), ("choices", 1), ("choices", 2)
 
@@ -34,3 +36,12 @@ def test_when_the_answer_is_closed_every_choice_is_over() -> None:
     choices.closed = True
     assert choices.is_over(FIRST)
     assert choices.is_over(("choices", 99))
+
+
+def test_choices_taken_out_leave_the_others_their_index() -> None:
+    event: dict[str, Any] = {"choices": [{"a": 1}, {"b": 2}, {"index": 2}]}
+    assert not take_out(event, {("choices", 9)})
+    assert event == {"choices": [{"a": 1}, {"b": 2}, {"index": 2}]}
+    assert take_out(event, {FIRST, THIRD})
+    assert event == {"choices": [{"b": 2, "index": 1}]}
+    assert not take_out({"id": "x"}, {FIRST})

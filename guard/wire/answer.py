@@ -12,7 +12,7 @@ from typing import Any, Final
 from guard.match import Match
 from guard.stream import Event, StreamGuard
 from guard.wire.channel import Channel, ChannelKey, Slot
-from guard.wire.choices import Choices, choices_of
+from guard.wire.choices import Choices, choices_of, take_out
 from guard.wire.dialect import FILTERED, NOT_CHECKED, Dialect, block_reason
 from guard.wire.emit import DONE, ERROR_WITHHELD, dumps, sse
 from guard.wire.entry import Entry
@@ -193,10 +193,9 @@ class Answer:
         found = self._inspector.inspect(parsed)
         self.withheld_fields += found.withheld
         if not self._choices.begun:  # the first event tells how a block of this answer looks
-            own = self._envelope
-            self._envelope = {
-                name: parsed[name] if type(parsed.get(name)) is type(own[name]) else own[name] for name in own
-            }
+            for name, own in self._envelope.items():
+                if type(parsed.get(name)) is type(own):
+                    self._envelope[name] = parsed[name]
         self._choices.begun.update(choice for choice, _ in choices_of(parsed))
         return found
 
@@ -212,13 +211,7 @@ class Answer:
         choices = parsed.get("choices") if type(parsed) is dict else None
         if type(choices) is not list or not all(type(choice) is dict for choice in choices):
             return False  # for the inspector to judge
-        kept = [choice for key, choice in choices_of(parsed) if key not in self._choices.blocked]
-        dropped = len(kept) < len(choices)
-        if dropped:
-            for (_, index), choice in choices_of(parsed):
-                choice.setdefault("index", index)
-            parsed["choices"] = kept
-        return dropped
+        return take_out(parsed, self._choices.blocked)
 
     def _newly_blocked(self, entry: Entry) -> list[ChannelKey]:
         """Choices that this event got blocked. Nothing more of their other texts leaves either; if the event ends one
@@ -261,7 +254,7 @@ class Answer:
         out = []
         for order in sorted(orders):
             entry = self._entries[order]
-            entry.drop(self._choices.blocked & self._choices.told)
+            entry.edited |= take_out(entry.event, self._choices.blocked & self._choices.told)
             undecided = entry.undecided
             for slot in undecided:
                 slot.held = self._channels[slot.key].holding

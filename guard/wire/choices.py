@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from guard.wire.channel import ChannelKey
@@ -12,6 +12,18 @@ def choices_of(event: Mapping[str, Any]) -> Iterator[tuple[ChannelKey, dict[str,
     """The choices in an event that was inspected, each with its key; one without an index counts by its place."""
     for place, choice in enumerate(event.get("choices") or ()):
         yield ("choices", choice.get("index", place)), choice
+
+
+def take_out(event: dict[str, Any], gone: Set[ChannelKey]) -> bool:
+    """Take choices out of an event; True if it had any of them. Those that stay keep their index, written or not."""
+    choices = list(choices_of(event))
+    kept = [(key, choice) for key, choice in choices if key not in gone]
+    if len(kept) == len(choices):
+        return False
+    for (_, index), choice in kept:
+        choice.setdefault("index", index)
+    event["choices"] = [choice for _, choice in kept]
+    return True
 
 
 class Choices:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
-from guard.wire.channel import ChannelKey, Slot
-from guard.wire.choices import choices_of
+from guard.wire.channel import Slot
 from guard.wire.emit import sse
 from guard.wire.inspect import Inspection
 
@@ -60,9 +58,3 @@ class Entry:
             slot.kept.clear()
         prefix, self.prefix = self.prefix, b""
         return prefix + sse(self.event)
-
-    def drop(self, gone: Set[ChannelKey]) -> None:
-        """Take out choices that have ended in the meantime."""
-        left = [choice for key, choice in choices_of(self.event) if key not in gone]
-        if len(left) < len(self.event.get("choices") or ()):
-            self.event["choices"], self.edited = left, True
