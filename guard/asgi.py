@@ -63,3 +63,9 @@ async def send_error(
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_too_large(send: Send, error: BodyTooLarge) -> None:
+    """The 413 for a body over the limit."""
+    message = f"The request's body is too long: at most {error.limit_bytes} bytes are taken."
+    await send_error(send, 413, message=message, kind="invalid_request_error", code="request_too_large")

@@ -19,6 +19,7 @@ from guard.asgi import (
     Send,
     read_body,
     send_error,
+    send_too_large,
 )
 from guard.control import PREFIX, control_app
 from guard.errors import RequestRefused
@@ -107,8 +108,7 @@ class GuardMiddleware:
             return
         except BodyTooLarge as error:
             self.metrics.requests.labels(scope["path"], "refused").inc()
-            message = f"The request's body is too long: at most {error.limit_bytes} bytes are taken."
-            await send_error(send, 413, message=message, kind="invalid_request_error", code="request_too_large")
+            await send_too_large(send, error)
             return
         except RequestRefused as error:
             self.metrics.requests.labels(scope["path"], "refused").inc()

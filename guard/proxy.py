@@ -17,6 +17,7 @@ from guard.asgi import (
     Send,
     read_body,
     send_error,
+    send_too_large,
 )
 from guard.errors import UpstreamError
 from guard.upstream import Response, Upstream, UpstreamBusy, UpstreamTimeout, UpstreamUnreachable
@@ -87,8 +88,7 @@ class ReverseProxy:
         except ClientLeft:
             return
         except BodyTooLarge as error:
-            message = f"The request's body is too long: at most {error.limit_bytes} bytes are taken."
-            await send_error(send, 413, message=message, kind="invalid_request_error", code="request_too_large")
+            await send_too_large(send, error)
             return
         asking = asyncio.create_task(request)
         leaving = asyncio.create_task(_client_leaves(receive))

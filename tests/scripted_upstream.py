@@ -19,7 +19,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,17 @@ def chunk(body: bytes) -> bytes:
 def answer(body: bytes, *headers: bytes) -> bytes:
     """A whole answer with a Content-Length."""
     return b"\r\n".join([b"HTTP/1.1 200 OK", b"content-length: %d" % len(body), *headers, b"", body])
+
+
+@contextlib.contextmanager
+def never_accepting() -> Iterator[int]:
+    """The port of a listener whose queue is full: whoever connects to it waits."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):
+            each = waiting.enter_context(socket.socket())
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        yield int(full.getsockname()[1])
 
 
 @dataclass(frozen=True, slots=True)

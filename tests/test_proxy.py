@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from event_loops import on_each_loop
-from scripted_upstream import LAST_CHUNK, STREAM_HEAD, Ending, Peer, ScriptedUpstream, answer, chunk
+from scripted_upstream import LAST_CHUNK, STREAM_HEAD, Ending, Peer, ScriptedUpstream, answer, chunk, never_accepting
 from served_app import Client, served
 
 from guard.asgi import Message
@@ -210,12 +210,8 @@ async def test_silent_upstream_is_aborted_when_the_client_leaves() -> None:
 
 @on_each_loop
 async def test_client_that_leaves_while_connecting() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        waiting = [socket.socket() for _ in range(3)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(full.getsockname())
-        proxy = ReverseProxy(f"http://127.0.0.1:{full.getsockname()[1]}")
+    with never_accepting() as upstream_port:
+        proxy = ReverseProxy(f"http://127.0.0.1:{upstream_port}")
         async with served(proxy) as port:
             async with Client(port) as client:
                 await client.ask("POST", "/", b"{}")
@@ -223,8 +219,6 @@ async def test_client_that_leaves_while_connecting() -> None:
                 assert proxy.upstream._connecting == 1
             await asyncio.sleep(0.05)
             assert proxy.upstream._connecting == 0
-        for each in waiting:
-            each.close()
 
 
 @on_each_loop
@@ -322,16 +316,10 @@ async def test_unreachable_upstream(caplog: pytest.LogCaptureFixture) -> None:
 
 @on_each_loop
 async def test_upstream_that_never_accepts() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        waiting = [socket.socket() for _ in range(3)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(full.getsockname())
-        upstream = Upstream(f"http://127.0.0.1:{full.getsockname()[1]}", connect_timeout_seconds=0.1)
+    with never_accepting() as port:
+        upstream = Upstream(f"http://127.0.0.1:{port}", connect_timeout_seconds=0.1)
         status, error = await error_from(ReverseProxy(upstream))
         assert (status, error["code"]) == (504, "upstream_timeout")
-        for each in waiting:
-            each.close()
 
 
 @on_each_loop

@@ -15,7 +15,17 @@ from pathlib import Path
 
 import pytest
 from event_loops import on_each_loop
-from scripted_upstream import LAST_CHUNK, STREAM_HEAD, Ending, Peer, Script, ScriptedUpstream, answer, chunk
+from scripted_upstream import (
+    LAST_CHUNK,
+    STREAM_HEAD,
+    Ending,
+    Peer,
+    Script,
+    ScriptedUpstream,
+    answer,
+    chunk,
+    never_accepting,
+)
 
 from guard.errors import ConfigError, UpstreamError
 from guard.upstream import Response, Upstream, UpstreamBusy, UpstreamTimeout, UpstreamUnreachable
@@ -632,16 +642,10 @@ async def test_refused_connection() -> None:
 
 @on_each_loop
 async def test_connection_that_is_never_accepted() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        waiting = [socket.socket() for _ in range(3)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(full.getsockname())
-        upstream = Upstream(f"http://127.0.0.1:{full.getsockname()[1]}", connect_timeout_seconds=0.1)
+    with never_accepting() as port:
+        upstream = Upstream(f"http://127.0.0.1:{port}", connect_timeout_seconds=0.1)
         with pytest.raises(UpstreamTimeout, match=r"within 0\.1 s"):
             await get(upstream)
-        for each in waiting:
-            each.close()
 
 
 @on_each_loop
